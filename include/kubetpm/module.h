@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kubetpm module ABI, version 1.
+ *
+ * A module is a shared object that exports one function, kt_module_v1(), which returns a pointer to
+ * a constant descriptor. Everything a module needs from its host arrives through a table of
+ * functions, so a module links against nothing of kubetpm: this header is all it takes.
+ *
+ * The ABI only grows at the end: structures carry their size, members are appended, numbers are
+ * never reused. A member that the other side does not know reads as NULL or 0.
+ *
+ * Manners. A module is called from one thread. It must not write to descriptors 0, 1 or 2, call
+ * exit(), install signal handlers, change the environment, locale, working directory or umask, or
+ * keep a borrowed pointer after the call that lent it returns. See kubetpm-module(7).
+ */
+#ifndef KUBETPM_MODULE_H
+#define KUBETPM_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The exit status of every kubetpm program, and what a module names as the reason of a failure.
+ * Frozen: do not renumber. */
+enum kt_code {
+	KT_E_NONE = 0,
+	KT_E_INTERNAL = 1,	  /* internal error, full disk, out of memory */
+	KT_E_USAGE = 2,		  /* usage or configuration */
+	KT_E_POLICY = 3,	  /* policy not satisfied: PCR values, missing signature */
+	KT_E_TPM = 4,		  /* TPM unavailable */
+	KT_E_INPUT = 5,		  /* malformed input */
+	KT_E_PIN = 6,		  /* wrong PIN */
+	KT_E_LOCKOUT = 7,	  /* TPM in dictionary-attack lockout */
+	KT_E_REFUSED = 8,	  /* ownership, permissions, purpose, tampered bus */
+	KT_E_NETWORK = 9,	  /* network or peer */
+	KT_E_WRONG_TPM = 10,	  /* made for another machine */
+	KT_E_BUSY = 11,		  /* TPM busy or out of resources after retries */
+	KT_E_NOT_PROVISIONED = 12, /* run `sealtool init` first */
+	KT_E_REVOKED = 13,	  /* revoked or rolled back */
+	KT_E_EVIDENCE = 14,	  /* evidence or log does not verify */
+};
+
+/* What a module answers. A number not listed here counts as KT_ERROR. */
+enum kt_result {
+	KT_OK = 0,	/* done; a credential was given, or the gate is open */
+	KT_PASS = 1,	/* not for me: ask the next module */
+	KT_DENIED = 2,	/* refused: policy, permission, wrong machine */
+	KT_UNAVAIL = 3, /* a dependency is down; trying later may help */
+	KT_ERROR = 4,	/* configuration or internal error */
+};
+
+/* What the host knows about the request. All values are text, borrowed until the call returns. */
+enum kt_item {
+	KT_ITEM_PROFILE = 1,	      /* name of the profile */
+	KT_ITEM_TCTI = 2,	      /* TCTI configuration, or absent for the default */
+	KT_ITEM_REQUEST = 3,	      /* "exec" or "image" */
+	KT_ITEM_API_VERSION = 4,      /* as in the request */
+	KT_ITEM_INTERACTIVE = 5,      /* "true" or "false" (exec) */
+	KT_ITEM_SERVER = 6,	      /* spec.cluster.server (exec) */
+	KT_ITEM_TLS_SERVER_NAME = 7,  /* spec.cluster.tls-server-name (exec) */
+	KT_ITEM_CA_DATA = 8,	      /* spec.cluster.certificate-authority-data, PEM (exec) */
+	KT_ITEM_PROXY_URL = 9,	      /* spec.cluster.proxy-url (exec) */
+	KT_ITEM_CLUSTER_CONFIG = 10,  /* spec.cluster.config as JSON text (exec) */
+	KT_ITEM_IMAGE = 11,	      /* image without tag or digest (image) */
+	KT_ITEM_INSECURE_SKIP_TLS_VERIFY = 12, /* "true" or absent (exec) */
+	KT_ITEM_ANNOTATIONS = 13,     /* serviceAccountAnnotations as JSON text (image) */
+};
+
+enum kt_log_level { KT_LOG_WARN = 1, KT_LOG_DEBUG = 2 };
+
+/* Secret bytes in locked memory that is wiped when freed. Opaque: only the host looks inside. */
+struct kt_secret;
+
+/*
+ * A credential. The module fills what it has; the host owns it, and everything in it, afterwards.
+ * A member left NULL or 0 is absent.
+ */
+struct kt_credential {
+	size_t size;			/* set by the host: sizeof as the host was compiled */
+	struct kt_secret *token;	/* bearer token */
+	struct kt_secret *certificate;	/* PEM chain, leaf first; goes with key */
+	struct kt_secret *key;		/* PEM private key; goes with certificate */
+	int64_t not_after;		/* seconds since the epoch; 0: unknown */
+};
+
+/*
+ * What the host does for a module. `ctx` is the first argument of each function.
+ */
+struct kt_host {
+	size_t size;
+	void *ctx;
+
+	/* Value of an item, or NULL if the request has none. Borrowed until the call returns. */
+	const char *(*get_item)(void *ctx, enum kt_item item);
+
+	/* One line on stderr, prefixed with the module's name. Never pass secret bytes. */
+	void (*log)(void *ctx, enum kt_log_level level, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
+
+	/* Say why the call is about to fail: what failed, on which file, what to do. The last call
+	 * before a result other than KT_OK counts. Never pass secret bytes. */
+	void (*fail)(void *ctx, enum kt_code code, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
+
+	/* A secret with room for `capacity` bytes, or NULL. Free it, or hand it over in a
+	 * credential. */
+	struct kt_secret *(*secret_new)(void *ctx, size_t capacity);
+
+	/* 0, or -1 if it would not fit. */
+	int (*secret_append)(void *ctx, struct kt_secret *secret, const void *bytes, size_t len);
+
+	/* NULL is fine. */
+	void (*secret_free)(void *ctx, struct kt_secret *secret);
+
+	/* Offer user and password for the images that match `pattern` (the kubelet's rules:
+	 * [host[:port]][/path], globs in the host). The host keeps it if the request's image matches,
+	 * takes `password` in any case, and returns 0, or -1 if the pattern is malformed. Only for
+	 * KT_ITEM_REQUEST "image". */
+	int (*offer_registry)(void *ctx, const char *pattern, const char *username,
+		struct kt_secret *password);
+
+	/* How the kubelet may cache the answer: "Image", "Registry" or "Global" and seconds. If not
+	 * called: "Registry", or "Image" where a path decided, and the profile's ttl. 0, or -1 if
+	 * malformed. */
+	int (*image_cache)(void *ctx, const char *key_type, int64_t seconds);
+};
+
+enum kt_param_flags {
+	KT_PARAM_REQUIRED = 1, /* the host refuses a profile line without it */
+	KT_PARAM_FILE = 2,     /* a path: the host makes it absolute, from the profile's folder */
+};
+
+/* One `key=value` argument of a profile line. */
+struct kt_param {
+	const char *key;
+	const char *meaning;
+	unsigned flags;
+};
+
+/*
+ * The descriptor. `name` equals the file's name without ".so"; `params` ends with a NULL key.
+ *
+ * open:       called once before credential(), with the arguments of the profile line as
+ *             "key=value" strings; *ret_state is the module's own. May be NULL.
+ * credential: fills `out` and/or calls offer_registry(), or, for a gate, only answers. A gate
+ *             that is open answers KT_OK and leaves `out` alone.
+ * close:      frees the state, also a NULL or half-opened one. May be NULL.
+ */
+struct kt_module {
+	size_t size;
+	const char *name;
+	const char *summary;
+	const struct kt_param *params;
+	enum kt_result (*open)(const struct kt_host *host, int argc, const char *const argv[],
+		void **ret_state);
+	enum kt_result (*credential)(void *state, const struct kt_host *host,
+		struct kt_credential *out);
+	void (*close)(void *state);
+};
+
+#define KT_MODULE_SYMBOL "kt_module_v1"
+
+/* Defines the one symbol that a module exports: KT_MODULE(my_descriptor); */
+#define KT_MODULE(descriptor)                                                                      \
+	__attribute__((visibility("default"))) const struct kt_module *kt_module_v1(void);         \
+	const struct kt_module *kt_module_v1(void)                                                 \
+	{                                                                                          \
+		return &(descriptor);                                                              \
+	}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
