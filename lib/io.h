@@ -12,30 +12,30 @@
 
 #include "lib/error.h"
 
-/* Reads until end of file. *ret_data has a NUL behind its *ret_len bytes and is owned by the caller.
- * KT_E_INPUT if there are more than `max` bytes, KT_E_INTERNAL if reading fails. `what` names the
- * source in messages. */
+/* Reads until end of file. *ret_data has a NUL behind its *ret_len bytes and is owned by the
+ * caller. KT_E_INPUT if there are more than `max` bytes, KT_E_INTERNAL if reading fails. `what`
+ * names the source in messages. */
 KT_CHECKED int kt_read_all(int fd, size_t max, const char *what, uint8_t **ret_data,
 	size_t *ret_len, struct kt_error *e);
 
-/* The same for a file. KT_E_USAGE if it cannot be opened, KT_E_REFUSED if it is not a regular file (or a
- * pipe, which `<(...)` gives). */
-KT_CHECKED int kt_read_file(const char *path, size_t max, uint8_t **ret_data, size_t *ret_len,
-	struct kt_error *e);
+/* The same for a file. KT_E_USAGE if it cannot be opened, KT_E_REFUSED if it is not a regular file
+ * (or a pipe, which `<(...)` gives). */
+KT_CHECKED int kt_read_file(
+	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e);
 
 /* Writes all, also after short writes. KT_E_INTERNAL. */
-KT_CHECKED int kt_write_all(int fd, const void *data, size_t len, const char *what,
-	struct kt_error *e);
+KT_CHECKED int kt_write_all(
+	int fd, const void *data, size_t len, const char *what, struct kt_error *e);
 
 /* Replaces (or makes) `path` with `data`, atomically and durably: written to an unnamed file in the
  * same folder, synced, linked into place, folder synced. An existing file's mode and owner are
  * kept; a new one gets `mode`. A symbolic link is followed. KT_E_INTERNAL; the old file is then
  * untouched. */
-KT_CHECKED int kt_replace_file(const char *path, const void *data, size_t len, mode_t mode,
-	struct kt_error *e);
+KT_CHECKED int kt_replace_file(
+	const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e);
 
-/* Fails with KT_E_REFUSED unless `fd` is a regular file that root or the effective user owns and that
- * nobody else can write. `path` is for messages. */
+/* Fails with KT_E_REFUSED unless `fd` is a regular file that root or the effective user owns and
+ * that nobody else can write. `path` is for messages. */
 KT_CHECKED int kt_check_trusted(int fd, const char *path, struct kt_error *e);
 
 #endif

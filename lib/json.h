@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON, strictly (RFC 8259): json-c parses, after our own scan has refused what json-c would let
- * through: doubled member names, invalid UTF-8, raw control characters, lone surrogates, "\u0000", trailing bytes, nesting
- * beyond KT_JSON_MAX_DEPTH, numbers outside the grammar. Typed getters say where they are and what they
- * expected. The writer streams into locked memory, so a secret never enters a json-c tree on
- * output. Pure.
+ * through: doubled member names, invalid UTF-8, raw control characters, lone surrogates, "\u0000",
+ * trailing bytes, nesting beyond KT_JSON_MAX_DEPTH, numbers outside the grammar, integers beyond 64
+ * bits. Typed getters say where they are and what they expected. The writer streams into locked
+ * memory, so a secret never enters a json-c tree on output. Pure.
  */
 #ifndef KT_LIB_JSON_H
 #define KT_LIB_JSON_H
@@ -28,25 +28,29 @@ static inline void kt_json_put(struct json_object *object)
 KT_AUTO(json, struct json_object *, kt_json_put)
 #define auto_json __attribute__((cleanup(kt_auto_json)))
 
-/* Scan only: is this one well-formed JSON text without doubled names? KT_E_INPUT with the offset. */
+/* Scan only: is this one well-formed JSON text without doubled names? KT_E_INPUT with the offset.
+ */
 KT_CHECKED int kt_json_scan(const char *text, size_t len, struct kt_error *e);
 
-/* One JSON text whose top is an object. *ret_object is owned by the caller. KT_E_INPUT. */
-KT_CHECKED int kt_json_parse(const char *text, size_t len, struct json_object **ret_object,
-	struct kt_error *e);
+/* Length of the UTF-8 sequence that `text` (of `len` bytes) starts with, or 0 if it is none. */
+size_t kt_json_utf8_len(const uint8_t *text, size_t len);
 
-/* Like kt_json_parse; kt_json_wipe() must be used to free the tree: it overwrites every string first.
- * The parser's own buffers are wiped too. */
-KT_CHECKED int kt_json_parse_secret(const struct kt_secret *text,
-	struct json_object **ret_object, struct kt_error *e);
+/* One JSON text whose top is an object. *ret_object is owned by the caller. KT_E_INPUT. */
+KT_CHECKED int kt_json_parse(
+	const char *text, size_t len, struct json_object **ret_object, struct kt_error *e);
+
+/* Like kt_json_parse; kt_json_wipe() must be used to free the tree: it overwrites every string
+ * first. The parser's own buffers are wiped too. */
+KT_CHECKED int kt_json_parse_secret(
+	const struct kt_secret *text, struct json_object **ret_object, struct kt_error *e);
 void kt_json_wipe(struct json_object *object);
 KT_AUTO(json_wipe, struct json_object *, kt_json_wipe)
 #define auto_json_wipe __attribute__((cleanup(kt_auto_json_wipe)))
 
 /*
- * Getters. The result is borrowed from `object`. A missing member, JSON null, or one of another type is KT_E_INPUT
- * and the message names it; the _opt forms leave the result NULL/false/default where the member is
- * missing or null, and still refuse another type.
+ * Getters. The result is borrowed from `object`. A missing member, JSON null, or one of another
+ * type is KT_E_INPUT and the message names it; the _opt forms leave the result NULL/false/default
+ * where the member is missing or null, and still refuse another type.
  */
 KT_CHECKED int kt_json_get_object(struct json_object *object, const char *name,
 	struct json_object **ret_value, struct kt_error *e);
@@ -70,9 +74,9 @@ KT_CHECKED int kt_json_get_b64url(struct json_object *object, const char *name, 
 
 /*
  * Writer: appends JSON text to a secret of fixed capacity. The caller keeps the order right (name
- * before value inside objects); commas are written by themselves. The first failure (KT_E_INPUT: does not fit)
- * is kept and reported by kt_jsonw_end(), so calls need no check in between. Text is escaped; bytes
- * that are not UTF-8 are a failure.
+ * before value inside objects); commas are written by themselves. The first failure (KT_E_INPUT:
+ * does not fit) is kept and reported by kt_jsonw_end(), so calls need no check in between. Text is
+ * escaped; bytes that are not UTF-8, and NUL, are a failure.
  */
 struct kt_jsonw {
 	struct kt_secret *out; /* borrowed */

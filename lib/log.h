@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines on stderr for people. Library code only calls kt_debug(); main() prints the error, once. Under journald
- * a line carries its priority as <n>.
+ * Lines on stderr for people. Library code only calls kt_debug(); main() prints the error, once.
+ * Under journald a line carries its priority as <n>.
  */
 #ifndef KT_LIB_LOG_H
 #define KT_LIB_LOG_H

@@ -10,8 +10,8 @@
 #define KT_RFC3339_SIZE 21 /* "2026-08-22T10:05:00Z" and NUL */
 
 /* `seconds` since the epoch, years 0001 to 9999; KT_E_INPUT outside. */
-KT_CHECKED int kt_rfc3339_format(int64_t seconds, char ret_text[KT_RFC3339_SIZE],
-	struct kt_error *e);
+KT_CHECKED int kt_rfc3339_format(
+	int64_t seconds, char ret_text[KT_RFC3339_SIZE], struct kt_error *e);
 
 /* Accepts any offset and fraction; the fraction is dropped. KT_E_INPUT. */
 KT_CHECKED int kt_rfc3339_parse(const char *text, int64_t *ret_seconds, struct kt_error *e);

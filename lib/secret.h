@@ -21,8 +21,8 @@ struct kt_secret;
 KT_CHECKED int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_error *e);
 
 /* A copy of `len` bytes; `capacity` is max(len, 1). */
-KT_CHECKED int kt_secret_from(const void *bytes, size_t len, struct kt_secret **ret_secret,
-	struct kt_error *e);
+KT_CHECKED int kt_secret_from(
+	const void *bytes, size_t len, struct kt_secret **ret_secret, struct kt_error *e);
 
 /* Wipes and frees; NULL is fine. */
 void kt_secret_free(struct kt_secret *secret);
@@ -42,19 +42,19 @@ void *kt_secret_buffer(struct kt_secret *secret);
 void kt_secret_set_len(struct kt_secret *secret, size_t len);
 
 /* Appends; KT_E_INPUT if it does not fit. */
-KT_CHECKED int kt_secret_append(struct kt_secret *secret, const void *bytes, size_t len,
-	struct kt_error *e);
+KT_CHECKED int kt_secret_append(
+	struct kt_secret *secret, const void *bytes, size_t len, struct kt_error *e);
 
 /* Compares in constant time (in the length's time, if the lengths differ). */
 bool kt_secret_equal(const struct kt_secret *a, const struct kt_secret *b);
 
 /* Appends what `fd` gives until end of file; KT_E_INPUT if it is more than fits. `what` names the
  * source in messages. */
-KT_CHECKED int kt_secret_read(struct kt_secret *secret, int fd, const char *what,
-	struct kt_error *e);
+KT_CHECKED int kt_secret_read(
+	struct kt_secret *secret, int fd, const char *what, struct kt_error *e);
 
 /* Writes all bytes to `fd`. KT_E_INTERNAL on failure. */
-KT_CHECKED int kt_secret_write(const struct kt_secret *secret, int fd, const char *what,
-	struct kt_error *e);
+KT_CHECKED int kt_secret_write(
+	const struct kt_secret *secret, int fd, const char *what, struct kt_error *e);
 
 #endif
