@@ -36,8 +36,10 @@ struct kt_tss2key_auth_policy {
 struct kt_tss2key {
 	enum kt_tss2key_type type;
 	bool empty_auth; /* no auth value needed */
-	bool rsa_parent;
-	bool has_policy;
+	bool rsa_parent; /* a hierarchy as parent means its RSA template */
+	bool legacy;	 /* read from the legacy form: a hierarchy as parent means the ECC template
+			  * without fixedTPM and fixedParent */
+	bool has_policy; /* an empty one too: its digest is all zeros */
 	bool has_secret;
 	TPM2_HANDLE parent; /* 0x81…… or 0x40…… */
 	struct kt_policy policy;
