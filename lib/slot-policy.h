@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a TPM slot of a sealed file demands, in words that a person reads and that the TPM's policy digest
+ * is recomputed from: PCR values and a PIN. Pure.
+ *
+ *	JSON:	{"pcrs":{"sha256":{"7":"HEX"}},"pin":true}
+ */
+#ifndef KT_LIB_SLOT_POLICY_H
+#define KT_LIB_SLOT_POLICY_H
+
+#include <stdbool.h>
+
+#include "lib/pcr.h"
+#include "lib/policy.h"
+
+/* The policy sessions and sealed objects we make use SHA-256. */
+#define KT_SLOT_POLICY_ALG TPM2_ALG_SHA256
+
+/* A plain value; zero-initialise for "no policy". */
+struct kt_slot_policy {
+	struct kt_pcr_set pcrs; /* complete, or empty */
+	bool pin;
+};
+
+/* Neither PCRs nor PIN: the object then has no policy at all. */
+bool kt_slot_policy_is_empty(const struct kt_slot_policy *words);
+
+/* Steps in the order of execution: PolicyPCR with the expected digest, then PolicyAuthValue.
+ * KT_E_INTERNAL if a PCR has no value. */
+KT_CHECKED int kt_slot_policy_steps(const struct kt_slot_policy *words,
+	struct kt_policy *ret_policy, struct kt_error *e);
+
+/* The authPolicy of the object; size 0 if there is no policy. */
+KT_CHECKED int kt_slot_policy_digest(const struct kt_slot_policy *words, TPM2B_DIGEST *ret_digest,
+	struct kt_error *e);
+
+/* JSON both ways. KT_E_INPUT. */
+KT_CHECKED int kt_slot_policy_from_json(struct json_object *object,
+	struct kt_slot_policy *ret_words, struct kt_error *e);
+void kt_slot_policy_write(const struct kt_slot_policy *words, struct kt_jsonw *w);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy steps as TPM commands. Which policy an object has was parsed and computed elsewhere.
+ */
+#include "lib/tpm-policy.h"
+
+#include <openssl/crypto.h>
+
+#include "lib/tpm-internal.h"
+
+struct run {
+	struct kt_tpm *tpm;
+	ESYS_TR session;
+	TPMI_ALG_HASH alg;
+	const struct kt_policy_auth *auth;
+};
+
+typedef TSS2_RC step_fn(struct run *run, const struct kt_policy_step *step);
+
+#define NO_SESSIONS ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE
+
+static TSS2_RC run_pcr(struct run *run, const struct kt_policy_step *step)
+{
+	return Esys_PolicyPCR(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, &step->pcr.digest,
+		&step->pcr.selection);
+}
+
+static TSS2_RC run_auth_value(struct run *run, const struct kt_policy_step *step)
+{
+	(void)step;
+	return Esys_PolicyAuthValue(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS);
+}
+
+static TSS2_RC run_command_code(struct run *run, const struct kt_policy_step *step)
+{
+	return Esys_PolicyCommandCode(
+		kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, step->command_code);
+}
+
+static TSS2_RC run_locality(struct run *run, const struct kt_policy_step *step)
+{
+	return Esys_PolicyLocality(
+		kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, step->locality);
+}
+
+static TSS2_RC run_counter_timer(struct run *run, const struct kt_policy_step *step)
+{
+	return Esys_PolicyCounterTimer(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS,
+		&step->counter.operand, step->counter.offset, step->counter.operation);
+}
+
+static const struct {
+	TPM2_CC command;
+	const char *name;
+	step_fn *run;
+} simple_steps[] = {
+	{TPM2_CC_PolicyPCR, "TPM2_PolicyPCR", run_pcr},
+	/* PolicyPassword has the same digest, and would send the value in clear. */
+	{TPM2_CC_PolicyAuthValue, "TPM2_PolicyAuthValue", run_auth_value},
+	{TPM2_CC_PolicyPassword, "TPM2_PolicyAuthValue", run_auth_value},
+	{TPM2_CC_PolicyCommandCode, "TPM2_PolicyCommandCode", run_command_code},
+	{TPM2_CC_PolicyLocality, "TPM2_PolicyLocality", run_locality},
+	{TPM2_CC_PolicyCounterTimer, "TPM2_PolicyCounterTimer", run_counter_timer},
+};
+
+static int run_simple(struct run *run, const struct kt_policy_step *step, size_t which,
+	struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	do
+		rc = simple_steps[which].run(run, step);
+	while (kt_tpm_retry(run->tpm, &retry, rc));
+	if (rc == TSS2_RC_SUCCESS)
+		return 0;
+	kt_fail_tss(e, rc, simple_steps[which].name);
+	/* An explicit digest that is not the present one (Part 3, 23.7) is VALUE. */
+	if (kt_rc_base(rc) == TPM2_RC_VALUE || kt_rc_base(rc) == TPM2_RC_POLICY)
+		e->code = KT_E_POLICY;
+	return -1;
+}
+
+/* Only hierarchies can be named without knowing somebody else's object. */
+static int hierarchy_of(TPM2_HANDLE hint, const TPM2B_NAME *name, ESYS_TR *ret_handle,
+	struct kt_error *e)
+{
+	/* The Name of a permanent handle is the handle itself (Part 1, 16). */
+	if (name->size == sizeof(UINT32))
+		hint = (TPM2_HANDLE)name->name[0] << 24 | (TPM2_HANDLE)name->name[1] << 16 |
+		       (TPM2_HANDLE)name->name[2] << 8 | name->name[3];
+	switch (hint) {
+	case TPM2_RH_OWNER:
+		*ret_handle = ESYS_TR_RH_OWNER;
+		return 0;
+	case TPM2_RH_ENDORSEMENT:
+		*ret_handle = ESYS_TR_RH_ENDORSEMENT;
+		return 0;
+	case TPM2_RH_NULL:
+		*ret_handle = ESYS_TR_RH_NULL;
+		return 0;
+	default:
+		return kt_fail(e, KT_E_REFUSED,
+			"the policy asks for the secret of object 0x%08x; only the owner and "
+			"endorsement hierarchies are supported",
+			hint);
+	}
+}
+
+static int run_secret(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	const struct kt_secret *auth = NULL;
+	ESYS_TR handle = ESYS_TR_NONE;
+	TSS2_RC rc;
+
+	if (hierarchy_of(step->secret.hint, &step->secret.name, &handle, e) < 0)
+		return -1;
+	if (handle == ESYS_TR_RH_OWNER && run->auth != NULL)
+		auth = run->auth->owner_auth;
+	if (kt_tpm_set_auth(run->tpm, handle, auth, e) < 0)
+		return -1;
+	do
+		rc = Esys_PolicySecret(kt_tpm_esys(run->tpm), handle, run->session,
+			ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, NULL, NULL, &step->secret.ref,
+			0, NULL, NULL);
+	while (kt_tpm_retry(run->tpm, &retry, rc));
+	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_PolicySecret");
+}
+
+/* aHash of the signature: H(approvedPolicy ‖ policyRef) (Part 3, 23.16). */
+static int verify_approval(struct run *run, ESYS_TR key, const struct kt_policy_step *step,
+	const TPM2B_DIGEST *approved, TPMT_TK_VERIFIED **ret_ticket, struct kt_error *e)
+{
+	const struct kt_span signed_data[] = {
+		{approved->buffer, approved->size},
+		{step->authorize.ref.buffer, step->authorize.ref.size},
+	};
+	const TPMT_SIGNATURE *signature = &step->authorize.signature;
+	struct kt_tpm_retry retry = {0};
+	TPM2B_DIGEST digest;
+	TSS2_RC rc;
+
+	if (kt_hash(signature->signature.any.hashAlg, signed_data, 2, &digest, e) < 0)
+		return -1;
+	do
+		rc = Esys_VerifySignature(kt_tpm_esys(run->tpm), key, NO_SESSIONS, &digest,
+			signature, ret_ticket);
+	while (kt_tpm_retry(run->tpm, &retry, rc));
+	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_VerifySignature");
+}
+
+static int load_signer(struct run *run, const TPM2B_PUBLIC *public, ESYS_TR *ret_key,
+	struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	do /* the ticket needs a hierarchy other than NULL (Part 3, 20.1) */
+		rc = Esys_LoadExternal(kt_tpm_esys(run->tpm), NO_SESSIONS, NULL, public,
+			ESYS_TR_RH_OWNER, ret_key);
+	while (kt_tpm_retry(run->tpm, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_LoadExternal");
+	return kt_tpm_track(run->tpm, *ret_key, e);
+}
+
+static int authorize(struct run *run, ESYS_TR key, const struct kt_policy_step *step,
+	const TPM2B_DIGEST *approved, struct kt_error *e)
+{
+	auto_esys TPMT_TK_VERIFIED *ticket = NULL;
+	struct kt_tpm_retry retry = {0};
+	TPM2B_NAME name;
+	TSS2_RC rc;
+
+	if (verify_approval(run, key, step, approved, &ticket, e) < 0 ||
+		kt_public_name(&step->authorize.key, &name, e) < 0)
+		return -1;
+	do
+		rc = Esys_PolicyAuthorize(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, approved,
+			&step->authorize.ref, &name, ticket);
+	while (kt_tpm_retry(run->tpm, &retry, rc));
+	if (rc == TSS2_RC_SUCCESS)
+		return 0;
+	kt_fail_tss(e, rc, "TPM2_PolicyAuthorize");
+	if (kt_rc_base(rc) == TPM2_RC_VALUE)
+		e->code = KT_E_POLICY;
+	return -1;
+}
+
+/* `approved`: the digest of the steps so far, which is what was signed. */
+static int run_authorize(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
+{
+	auto_esys TPM2B_DIGEST *approved = NULL;
+	ESYS_TR key = ESYS_TR_NONE;
+	TSS2_RC rc;
+	int status;
+
+	if (step->authorize.signature.sigAlg == TPM2_ALG_NULL)
+		return kt_fail(e, KT_E_POLICY,
+			"the policy needs a signed approval, and the file has none");
+	rc = Esys_PolicyGetDigest(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, &approved);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_PolicyGetDigest");
+	if (load_signer(run, &step->authorize.key, &key, e) < 0)
+		return -1;
+	status = authorize(run, key, step, approved, e);
+	kt_tpm_flush(run->tpm, key);
+	return status;
+}
+
+static int run_step(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
+{
+	if (kt_tpm_check(run->tpm, e) < 0)
+		return -1;
+	if (step->command == TPM2_CC_PolicySecret)
+		return run_secret(run, step, e);
+	if (step->command == TPM2_CC_PolicyAuthorize)
+		return run_authorize(run, step, e);
+	for (size_t i = 0; i < sizeof(simple_steps) / sizeof(simple_steps[0]); i++)
+		if (simple_steps[i].command == step->command)
+			return run_simple(run, step, i, e);
+	return kt_fail(e, KT_E_INPUT, "policy command 0x%08x is not supported", step->command);
+}
+
+int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, TPMI_ALG_HASH alg,
+	const struct kt_policy *policy, const struct kt_policy_auth *auth, struct kt_error *e)
+{
+	struct run run = {.tpm = tpm, .session = session, .alg = alg, .auth = auth};
+
+	for (size_t i = 0; i < policy->count; i++)
+		if (run_step(&run, &policy->steps[i], e) < 0)
+			return -1;
+	return 0;
+}
