@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From command-line options to the recipients of a sealed file.
+ */
+#include "sealtool/recipients.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/rand.h>
+
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/pcr-file.h"
+#include "lib/tpm-pcr.h"
+
+bool wants_this_tpm(const struct recipient_options *options, const struct common *common)
+{
+	return options->pcrs != NULL || common->pin || common->pin_file != NULL ||
+	       (options->for_keys.count == 0 && options->recovery.count == 0);
+}
+
+static int add_other_tpm(struct kt_sealed *sealed, const char *key_path, const char *pcrs_path,
+	struct kt_error *e)
+{
+	auto_free uint8_t *data = NULL;
+	struct kt_slot_policy words = {0};
+	TPM2B_PUBLIC public;
+	size_t len;
+
+	if (kt_read_file(key_path, sizeof(TPM2B_PUBLIC), &data, &len, e) < 0)
+		return -1;
+	if (kt_public_unmarshal(data, len, &public, e) < 0 ||
+		kt_public_check_storage_key(&public, e) < 0)
+		return kt_wrap(e, "%s", key_path);
+	if (pcrs_path != NULL) {
+		if (kt_pcr_file_read(pcrs_path, &words.pcrs, e) < 0)
+			return -1;
+		warn_about_pcrs(&words.pcrs);
+	} else {
+		kt_warn("%s: bound to that TPM but to no state of the machine; --for-pcrs would", key_path);
+	}
+	return kt_sealed_add_tpm(sealed, &public, &words, e);
+}
+
+static int add_recovery(struct kt_sealed *sealed, const char *path, struct kt_error *e)
+{
+	auto_free uint8_t *data = NULL;
+	auto_pkey EVP_PKEY *key = NULL;
+	size_t len;
+
+	if (kt_read_file(path, KT_KEY_FILE_MAX_BYTES, &data, &len, e) < 0)
+		return -1;
+	if (kt_jwk_read_public(data, len, &key, e) < 0)
+		return kt_wrap(e, "%s", path);
+	return kt_sealed_add_recovery(sealed, key, e);
+}
+
+int add_offline_recipients(struct kt_sealed *sealed, const struct recipient_options *options,
+	struct kt_error *e)
+{
+	size_t pcr_files = options->for_pcrs.count;
+
+	if (pcr_files != 0 && pcr_files != options->for_keys.count)
+		return kt_fail(e, KT_E_USAGE,
+			"%zu --for but %zu --for-pcrs: give each --for its own, in the same order",
+			options->for_keys.count, pcr_files);
+	for (size_t i = 0; i < options->for_keys.count; i++)
+		if (add_other_tpm(sealed, options->for_keys.values[i],
+			    pcr_files != 0 ? options->for_pcrs.values[i] : NULL, e) < 0)
+			return -1;
+	for (size_t i = 0; i < options->recovery.count; i++)
+		if (add_recovery(sealed, options->recovery.values[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+int check_parent_name(const struct recipient_options *options, const struct kt_parent *srk,
+	struct kt_error *e)
+{
+	TPM2B_NAME expected;
+
+	if (options->parent_name == NULL)
+		return 0;
+	if (kt_name_parse(options->parent_name, &expected, e) < 0) {
+		e->code = KT_E_USAGE;
+		return kt_wrap(e, "--parent-name");
+	}
+	return kt_parent_check_name(srk, &expected, e);
+}
+
+int add_this_tpm(struct kt_sealed *sealed, const struct recipient_options *options, bool pin,
+	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
+{
+	struct kt_slot_policy words = {.pin = pin};
+
+	if (options->pcrs != NULL && kt_pcr_parse(options->pcrs, &words.pcrs, e) < 0)
+		return kt_wrap(e, "--pcrs");
+	if (!kt_pcr_is_complete(&words.pcrs)) {
+		struct kt_pcr_set present = words.pcrs;
+
+		if (kt_tpm_read_pcrs(tpm, &present, e) < 0)
+			return -1;
+		kt_pcr_fill(&words.pcrs, &present);
+	}
+	warn_about_pcrs(&words.pcrs);
+	if (kt_slot_policy_is_empty(&words))
+		kt_warn("bound to this TPM but to no state of the machine; --pcrs would");
+	return kt_sealed_add_tpm(sealed, &srk->public, &words, e);
+}
+
+int seal_to_recipients(struct kt_sealed *sealed, const struct recipient_options *options,
+	const struct common *common, const struct kt_secret *pin, const struct kt_secret *secret,
+	struct kt_error *e)
+{
+	auto_tpm struct kt_tpm *tpm = NULL;
+	struct kt_parent srk;
+
+	if (!wants_this_tpm(options, common)) {
+		if (options->parent_name != NULL)
+			return kt_fail(e, KT_E_USAGE,
+				"--parent-name is about this machine's TPM, which is no recipient");
+		if (add_offline_recipients(sealed, options, e) < 0)
+			return -1;
+		return kt_seal_encrypt(sealed, NULL, NULL, NULL, secret, e);
+	}
+	if (kt_tpm_open(common->tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
+		check_parent_name(options, &srk, e) < 0 ||
+		add_this_tpm(sealed, options, pin != NULL, tpm, &srk, e) < 0 ||
+		add_offline_recipients(sealed, options, e) < 0)
+		return -1;
+	return kt_seal_encrypt(sealed, tpm, &srk, pin, secret, e);
+}
+
+/* RFC 9562, 5.4: version 4, variant 10. */
+static int new_uuid(char ret_text[KT_SEALED_KID_SIZE], struct kt_error *e)
+{
+	uint8_t b[16];
+
+	if (RAND_bytes(b, sizeof(b)) != 1)
+		return kt_fail_ssl(e, KT_E_INTERNAL, "no random bytes");
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(ret_text, KT_SEALED_KID_SIZE,
+		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		b[15]);
+	return 0;
+}
+
+int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose, struct kt_error *e)
+{
+	if (name == NULL || purpose == NULL)
+		return kt_fail(e, KT_E_USAGE,
+			"--name and --purpose are needed; purposes are exec-credential, "
+			"image-credential, kms, node-key, or one of your own");
+	if (kt_sealed_check_text("--name", name, e) < 0 ||
+		kt_sealed_check_text("--purpose", purpose, e) < 0)
+		return -1;
+	memcpy(sealed->name, name, strlen(name) + 1);
+	memcpy(sealed->purpose, purpose, strlen(purpose) + 1);
+	sealed->iat = (int64_t)time(NULL);
+	return new_uuid(sealed->kid, e);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of sealtool share: their table, common options, and reading and writing. */
+#ifndef KT_SEALTOOL_SEALTOOL_H
+#define KT_SEALTOOL_SEALTOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/json.h"
+#include "lib/opt.h"
+#include "lib/pcr.h"
+#include "lib/seal.h"
+#include "lib/secret.h"
+
+#define PROGRAM "sealtool"
+
+/* Each cmd_*.c defines one. `run` gets argv with argv[0] the verb. */
+struct verb {
+	struct kt_command command;
+	int (*run)(int argc, char *argv[], struct kt_error *e);
+};
+
+extern const struct verb verb_init, verb_seal, verb_unseal, verb_show, verb_reseal, verb_recipient,
+	verb_recover, verb_export, verb_import, verb_pcrs, verb_srk, verb_doctor;
+
+/* Options that several verbs have; a verb embeds this structure. */
+struct common {
+	const char *tcti;
+	bool verbose;
+	bool json;
+	bool force;
+	bool pin;
+	const char *pin_file;
+	const char *owner_auth_file;
+	const char *output;
+	const char *key;
+	const char *passphrase_file;
+};
+
+#define OPT_TCTI(type)                                                                             \
+	{                                                                                          \
+		"tcti", 'T', "CONFIG", "how to reach the TPM (default $KUBETPM_TCTI, or "          \
+				       KT_TPM_DEFAULT_TCTI ")",                                    \
+			KT_OPT_TEXT, offsetof(type, common.tcti)                                   \
+	}
+#define OPT_VERBOSE(type)                                                                          \
+	{                                                                                          \
+		"verbose", 'v', NULL, "say more on standard error", KT_OPT_FLAG,                   \
+			offsetof(type, common.verbose)                                             \
+	}
+#define OPT_JSON(type)                                                                             \
+	{                                                                                          \
+		"json", 'j', NULL, "print JSON for machines", KT_OPT_FLAG,                         \
+			offsetof(type, common.json)                                                \
+	}
+#define OPT_OUTPUT(type, text)                                                                     \
+	{                                                                                          \
+		"output", 'o', "FILE", text, KT_OPT_TEXT, offsetof(type, common.output)            \
+	}
+#define OPT_FORCE(type)                                                                            \
+	{                                                                                          \
+		"force", 'f', NULL, "write the secret even to a terminal", KT_OPT_FLAG,            \
+			offsetof(type, common.force)                                               \
+	}
+#define OPT_PIN(type)                                                                              \
+	{"pin", 0, NULL, "ask for the PIN on the terminal", KT_OPT_FLAG,                           \
+		offsetof(type, common.pin)},                                                       \
+	{                                                                                          \
+		"pin-file", 0, "FILE", "read the PIN from FILE", KT_OPT_TEXT,                      \
+			offsetof(type, common.pin_file)                                            \
+	}
+#define OPT_OWNER_AUTH(type)                                                                       \
+	{                                                                                          \
+		"owner-auth-file", 0, "FILE", "the owner hierarchy's authorisation value",         \
+			KT_OPT_TEXT, offsetof(type, common.owner_auth_file)                        \
+	}
+#define OPT_KEY(type, text)                                                                        \
+	{"key", 'k', "FILE", text, KT_OPT_TEXT, offsetof(type, common.key)},                       \
+	{                                                                                          \
+		"passphrase-file", 0, "FILE", "passphrase of the private key", KT_OPT_TEXT,        \
+			offsetof(type, common.passphrase_file)                                     \
+	}
+#define OPT_END {NULL, 0, NULL, NULL, 0, 0}
+
+/* Parses a verb's options, and turns on --verbose. As kt_opt_parse(). */
+KT_CHECKED int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
+	const struct common *common, int *ret_first, bool *ret_done, struct kt_error *e);
+
+/* The PIN from --pin or --pin-file, or NULL if neither was given. `confirm` asks twice. */
+KT_CHECKED int read_pin(const struct common *common, bool confirm, struct kt_secret **ret_pin,
+	struct kt_error *e);
+
+/* The owner's authorisation value, or NULL. */
+KT_CHECKED int read_owner_auth(const struct common *common, struct kt_secret **ret_auth,
+	struct kt_error *e);
+
+/* The recovery private key of --key. *ret_key is owned by the caller. */
+KT_CHECKED int read_recovery_key(const struct common *common, EVP_PKEY **ret_key,
+	struct kt_error *e);
+
+/* Opens a sealed file with --key if given, else with the TPM, which is closed again. */
+KT_CHECKED int open_sealed(const struct kt_sealed *sealed, const struct common *common,
+	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
+
+/* Standard input, up to 1 MiB. KT_E_INPUT if empty or longer. */
+KT_CHECKED int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e);
+
+/* KT_E_REFUSED if a secret would go to a terminal and --force is not given. */
+KT_CHECKED int check_secret_output(const struct common *common, struct kt_error *e);
+
+/* The secret to --output (mode 0600, atomically) or standard output. */
+KT_CHECKED int write_secret(const struct common *common, const struct kt_secret *secret,
+	struct kt_error *e);
+
+/* A sealed file to --output or standard output. */
+KT_CHECKED int write_sealed(const struct common *common, const struct kt_sealed *sealed,
+	struct kt_error *e);
+
+/* Facts that are no secret to standard output. */
+KT_CHECKED int write_stdout(const void *data, size_t len, struct kt_error *e);
+
+/* A slot's number. KT_E_USAGE. */
+KT_CHECKED int parse_slot(const char *text, long *ret_slot, struct kt_error *e);
+
+/* Runs the policy lint and prints its warnings on standard error. */
+void warn_about_pcrs(const struct kt_pcr_set *pcrs);
+
+/* A JSON document under construction, printed by finish_json(). */
+#define JSON_DOCUMENT_MAX 131072
+KT_CHECKED int start_json(struct kt_jsonw *w, struct kt_secret **ret_text, struct kt_error *e);
+KT_CHECKED int finish_json(struct kt_jsonw *w, struct kt_secret *text, struct kt_error *e);
+
+#endif
