@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cleanup by scope. `auto_free char *p = NULL;` frees p when the block ends; kt_take(p) hands it over and
- * leaves NULL behind. Always initialise where you declare.
+ * Cleanup by scope. `auto_free char *p = NULL;` frees p when the block ends; kt_take(p) hands it
+ * over and leaves NULL behind. Always initialise where you declare.
  */
 #ifndef KT_LIB_AUTO_H
 #define KT_LIB_AUTO_H

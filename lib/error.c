@@ -20,6 +20,7 @@ static void make_printable(char *text)
 			*text = '?';
 }
 
+KT_PRINTF(3, 0)
 static void set(struct kt_error *e, enum kt_code code, const char *fmt, va_list args)
 {
 	char text[sizeof(e->msg)];

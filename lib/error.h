@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one error convention. A fallible function returns 0 or -1 and takes a struct kt_error as its
- * last argument, which it fills on failure and leaves alone on success. Outputs are named ret_*, stand
- * just before the error, and are written only on success. No allocation: it works when memory is
- * what failed.
+ * last argument, which it fills on failure and leaves alone on success. Outputs are named ret_*,
+ * stand just before the error, and are written only on success. No allocation: it works when memory
+ * is what failed.
  */
 #ifndef KT_LIB_ERROR_H
 #define KT_LIB_ERROR_H
@@ -24,8 +24,8 @@ int kt_fail(struct kt_error *e, enum kt_code code, const char *fmt, ...) KT_PRIN
 /* Appends ": " and strerror(errno). */
 int kt_fail_errno(struct kt_error *e, enum kt_code code, const char *fmt, ...) KT_PRINTF(3, 4);
 
-/* Appends the first reason of OpenSSL's error queue, which is emptied. Code KT_E_INTERNAL unless the
- * caller knows that input is to blame. */
+/* Appends the first reason of OpenSSL's error queue, which is emptied. Code KT_E_INTERNAL unless
+ * the caller knows that input is to blame. */
 int kt_fail_ssl(struct kt_error *e, enum kt_code code, const char *fmt, ...) KT_PRINTF(3, 4);
 
 /* Out of memory: KT_E_INTERNAL. */

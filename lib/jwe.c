@@ -106,7 +106,8 @@ static void put_be32(uint8_t *out, uint32_t value)
 	out[3] = (uint8_t)value;
 }
 
-/* SHA-256(round 1 ‖ Z ‖ len-prefixed AlgorithmID ‖ empty PartyUInfo ‖ empty PartyVInfo ‖ keydatalen). */
+/* SHA-256(round 1 ‖ Z ‖ len-prefixed AlgorithmID ‖ empty PartyUInfo ‖ empty PartyVInfo ‖
+ * keydatalen). */
 static int concat_kdf(const uint8_t z[ECDH_Z_BYTES], uint8_t ret_kek[KEK_BYTES], struct kt_error *e)
 {
 	static const char alg[] = KT_JWE_ALG_RECOVERY;
@@ -125,8 +126,8 @@ static int concat_kdf(const uint8_t z[ECDH_Z_BYTES], uint8_t ret_kek[KEK_BYTES],
 	return ok == 1 ? 0 : kt_fail_ssl(e, KT_E_INTERNAL, "key derivation failed");
 }
 
-static int agree(EVP_PKEY *private_key, EVP_PKEY *peer, uint8_t ret_kek[KEK_BYTES],
-	struct kt_error *e)
+static int agree(
+	EVP_PKEY *private_key, EVP_PKEY *peer, uint8_t ret_kek[KEK_BYTES], struct kt_error *e)
 {
 	auto_derive_ctx EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, private_key, NULL);
 	uint8_t z[ECDH_Z_BYTES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * P-256 keys in and out of JWK and PEM. Points are checked by OpenSSL when a key is made from them, so
- * an invalid-curve point never reaches a key agreement.
+ * P-256 keys in and out of JWK and PEM. Points are checked by OpenSSL when a key is made from them,
+ * so an invalid-curve point never reaches a key agreement.
  */
 #include "lib/jwk.h"
 
@@ -45,8 +45,8 @@ static int check_curve(const EVP_PKEY *key, struct kt_error *e)
 }
 
 /* `d` may be NULL for a public key. */
-static int from_parts(const uint8_t point[POINT_BYTES], const BIGNUM *d, EVP_PKEY **ret_key,
-	struct kt_error *e)
+static int from_parts(
+	const uint8_t point[POINT_BYTES], const BIGNUM *d, EVP_PKEY **ret_key, struct kt_error *e)
 {
 	auto_param_bld OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
 	auto_pkey_ctx EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
@@ -77,8 +77,8 @@ static int from_parts(const uint8_t point[POINT_BYTES], const BIGNUM *d, EVP_PKE
 	return 0;
 }
 
-int kt_p256_from_point(const uint8_t xy[2 * KT_P256_COORD_BYTES], EVP_PKEY **ret_key,
-	struct kt_error *e)
+int kt_p256_from_point(
+	const uint8_t xy[2 * KT_P256_COORD_BYTES], EVP_PKEY **ret_key, struct kt_error *e)
 {
 	uint8_t point[POINT_BYTES] = {UNCOMPRESSED_POINT};
 
@@ -99,8 +99,8 @@ int kt_p256_point(const EVP_PKEY *key, uint8_t ret_xy[2 * KT_P256_COORD_BYTES], 
 	return 0;
 }
 
-static int read_coordinate(struct json_object *jwk, const char *name, uint8_t *ret_coord,
-	struct kt_error *e)
+static int read_coordinate(
+	struct json_object *jwk, const char *name, uint8_t *ret_coord, struct kt_error *e)
 {
 	auto_free uint8_t *data = NULL;
 	size_t len;
@@ -197,7 +197,8 @@ static int read_public_pem(const uint8_t *data, size_t len, EVP_PKEY **ret_key, 
 
 	if (key == NULL && memmem(data, len, "PRIVATE KEY-----", 16) != NULL)
 		return kt_fail(e, KT_E_REFUSED,
-			"this is a private key: give the public one ('openssl pkey -in KEY -pubout'), "
+			"this is a private key: give the public one ('openssl pkey -in KEY "
+			"-pubout'), "
 			"and keep this off the machine");
 	if (key == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "neither a PEM public key nor a JWK");
@@ -212,8 +213,8 @@ int kt_jwk_read_public(const uint8_t *data, size_t len, EVP_PKEY **ret_key, stru
 	auto_json struct json_object *jwk = NULL;
 
 	if (len > KT_KEY_FILE_MAX_BYTES)
-		return kt_fail(e, KT_E_INPUT, "key file of more than %d bytes",
-			KT_KEY_FILE_MAX_BYTES);
+		return kt_fail(
+			e, KT_E_INPUT, "key file of more than %d bytes", KT_KEY_FILE_MAX_BYTES);
 	if (!looks_like_json(data, len))
 		return read_public_pem(data, len, ret_key, e);
 	if (kt_json_parse((const char *)data, len, &jwk, e) < 0)
@@ -280,8 +281,7 @@ static int encode_point(const EVP_PKEY *key, char **ret_x, char **ret_y, struct 
 	uint8_t xy[2 * KT_P256_COORD_BYTES];
 	auto_free char *x = NULL;
 
-	if (kt_p256_point(key, xy, e) < 0 ||
-		kt_b64url_encode(xy, KT_P256_COORD_BYTES, &x, e) < 0 ||
+	if (kt_p256_point(key, xy, e) < 0 || kt_b64url_encode(xy, KT_P256_COORD_BYTES, &x, e) < 0 ||
 		kt_b64url_encode(xy + KT_P256_COORD_BYTES, KT_P256_COORD_BYTES, ret_y, e) < 0)
 		return -1;
 	*ret_x = kt_take(x);
@@ -303,8 +303,8 @@ int kt_jwk_write(const EVP_PKEY *key, struct kt_jsonw *w, struct kt_error *e)
 	return 0;
 }
 
-int kt_jwk_thumbprint(const EVP_PKEY *key, char ret_text[KT_JWK_THUMBPRINT_SIZE],
-	struct kt_error *e)
+int kt_jwk_thumbprint(
+	const EVP_PKEY *key, char ret_text[KT_JWK_THUMBPRINT_SIZE], struct kt_error *e)
 {
 	auto_free char *x = NULL, *y = NULL, *encoded = NULL;
 	uint8_t digest[32];

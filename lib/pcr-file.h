@@ -11,7 +11,7 @@
 KT_CHECKED int kt_pcr_file_read(const char *path, struct kt_pcr_set *ret_pcrs, struct kt_error *e);
 
 /* The text, pure. */
-KT_CHECKED int kt_pcr_file_parse(const char *text, size_t len, struct kt_pcr_set *ret_pcrs,
-	struct kt_error *e);
+KT_CHECKED int kt_pcr_file_parse(
+	const char *text, size_t len, struct kt_pcr_set *ret_pcrs, struct kt_error *e);
 
 #endif

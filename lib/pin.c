@@ -45,8 +45,10 @@ int kt_pin_read_file(const char *path, size_t max, struct kt_secret **ret_pin, s
 		return kt_fail_errno(e, KT_E_INTERNAL, "%s", path);
 	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return kt_fail(e, KT_E_REFUSED,
-			"%s: others can read or write it; 'chmod 600' it, and think again whether it is "
-			"still secret", path);
+			"%s: others can read or write it; 'chmod 600' it, and think again whether "
+			"it is "
+			"still secret",
+			path);
 	/* Room for the line's end and one byte more, which tells "too long" from "just fits". */
 	if (kt_secret_new(max + 3, &line, e) < 0 || kt_secret_read(line, fd, path, e) < 0 ||
 		finish_line(line, max, path, e) < 0)
@@ -108,8 +110,8 @@ static int ask_quietly(int fd, const char *prompt, struct kt_secret *line, struc
 	return status;
 }
 
-static int ask(int fd, const char *prompt, size_t max, struct kt_secret **ret_line,
-	struct kt_error *e)
+static int ask(
+	int fd, const char *prompt, size_t max, struct kt_secret **ret_line, struct kt_error *e)
 {
 	auto_secret struct kt_secret *line = NULL;
 	struct sigaction old[ENDING_COUNT], action = {.sa_handler = catch_signal};
@@ -138,8 +140,8 @@ int kt_pin_prompt(const char *prompt, bool confirm, size_t max, struct kt_secret
 	auto_fd int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
-		return kt_fail_errno(e, KT_E_USAGE,
-			"cannot ask for a PIN without a terminal; use --pin-file");
+		return kt_fail_errno(
+			e, KT_E_USAGE, "cannot ask for a PIN without a terminal; use --pin-file");
 	if (ask(fd, prompt, max, &pin, e) < 0)
 		return -1;
 	if (confirm && ask(fd, "once more: ", max, &again, e) < 0)

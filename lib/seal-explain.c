@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Explaining refusals. The TPM says only "policy failure"; the expected values are in the file and
- * the present ones can be read. What cannot be found out is left out: the first error is what counts.
+ * the present ones can be read. What cannot be found out is left out: the first error is what
+ * counts.
  */
 #include "lib/seal-explain.h"
 
@@ -10,8 +11,8 @@
 #include "lib/tpm-info.h"
 #include "lib/tpm-pcr.h"
 
-static int explain_policy(struct kt_tpm *tpm, const struct kt_slot_policy *words,
-	struct kt_error *e)
+static int explain_policy(
+	struct kt_tpm *tpm, const struct kt_slot_policy *words, struct kt_error *e)
 {
 	struct kt_pcr_set present = words->pcrs;
 	struct kt_error ignored;
@@ -48,7 +49,8 @@ static int explain_lockout(struct kt_tpm *tpm, struct kt_error *e)
 
 	if (kt_tpm_tries_left(tpm, &tries, &interval, &ignored) < 0)
 		return -1;
-	return kt_hint(e, "one try is forgiven every %u seconds while the TPM is powered", interval);
+	return kt_hint(
+		e, "one try is forgiven every %u seconds while the TPM is powered", interval);
 }
 
 int kt_seal_explain(struct kt_tpm *tpm, const struct kt_slot_policy *words, struct kt_error *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making and opening sealed files. The content key is what TPMs and recovery keys hold; the secret itself is only ever
- * encrypted under it.
+ * Making and opening sealed files. The content key is what TPMs and recovery keys hold; the secret
+ * itself is only ever encrypted under it.
  */
 #include "lib/seal.h"
 
@@ -74,7 +74,8 @@ static int make_remote_slot(struct kt_recipient *recipient, const struct kt_secr
 
 	if (recipient->words.pin)
 		return kt_fail(e, KT_E_REFUSED,
-			"a slot of another machine has a PIN, which only that machine can set anew; "
+			"a slot of another machine has a PIN, which only that machine can set "
+			"anew; "
 			"change the file there, or remove that recipient first");
 	if (kt_wrap_sealed_data(&recipient->storage_key, cek, &recipient->policy, &wrapped, e) < 0)
 		return -1;
@@ -109,8 +110,8 @@ static int make_tpm_slot(struct kt_recipient *recipient, struct kt_tpm *tpm,
 	return 0;
 }
 
-static int make_recovery_slot(struct kt_recipient *recipient, const struct kt_secret *cek,
-	struct kt_error *e)
+static int make_recovery_slot(
+	struct kt_recipient *recipient, const struct kt_secret *cek, struct kt_error *e)
 {
 	EVP_PKEY *epk;
 
@@ -184,8 +185,8 @@ static bool worth_another_slot(enum kt_code code)
 	       code == KT_E_WRONG_TPM || code == KT_E_INPUT;
 }
 
-static int fail_no_slot(const struct kt_sealed *sealed, const struct kt_parent *srk,
-	struct kt_error *e)
+static int fail_no_slot(
+	const struct kt_sealed *sealed, const struct kt_parent *srk, struct kt_error *e)
 {
 	char here[KT_NAME_TEXT_MAX], there[KT_NAME_TEXT_MAX];
 	size_t machines = 0;
@@ -275,8 +276,8 @@ int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 		return -1;
 	if (strcmp(sealed->purpose, purpose) != 0)
 		return kt_fail(e, KT_E_REFUSED,
-			"%s: sealed for purpose \"%s\", not \"%s\"; seal it anew for this purpose", path,
-			sealed->purpose, purpose);
+			"%s: sealed for purpose \"%s\", not \"%s\"; seal it anew for this purpose",
+			path, sealed->purpose, purpose);
 	if (kt_tpm_open(tcti, &tpm, e) < 0)
 		return -1;
 	if (kt_seal_open_tpm(sealed, tpm, pin, ret_secret, e) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sealing and opening: joins the sealed file (sealed.h) with this machine's TPM and with recovery keys.
+ * Sealing and opening: joins the sealed file (sealed.h) with this machine's TPM and with recovery
+ * keys.
  */
 #ifndef KT_LIB_SEAL_H
 #define KT_LIB_SEAL_H
@@ -20,19 +21,21 @@ KT_CHECKED int kt_seal_read(const char *path, struct kt_sealed **ret_sealed, str
 KT_CHECKED int kt_seal_write(const char *path, const struct kt_sealed *sealed, struct kt_error *e);
 
 /*
- * Makes a new content key, every recipient's slot from what the recipient lists, and the ciphertext of
- * `secret` (1 to KT_SEALED_SECRET_MAX_BYTES bytes). A TPM recipient is this machine's if its Name is that of `srk`; `tpm` and `srk` may be NULL when
- * none is meant to be. Slots with a PIN get `pin`. KT_E_PIN if one has a PIN and none is given, KT_E_REFUSED if another machine's
- * slot has a PIN, or words that do not agree with its digest. Two TPM commands a slot of this machine.
+ * Makes a new content key, every recipient's slot from what the recipient lists, and the ciphertext
+ * of `secret` (1 to KT_SEALED_SECRET_MAX_BYTES bytes). A TPM recipient is this machine's if its
+ * Name is that of `srk`; `tpm` and `srk` may be NULL when none is meant to be. Slots with a PIN get
+ * `pin`. KT_E_PIN if one has a PIN and none is given, KT_E_REFUSED if another machine's slot has a
+ * PIN, or words that do not agree with its digest. Two TPM commands a slot of this machine.
  */
 KT_CHECKED int kt_seal_encrypt(struct kt_sealed *sealed, struct kt_tpm *tpm,
 	const struct kt_parent *srk, const struct kt_secret *pin, const struct kt_secret *secret,
 	struct kt_error *e);
 
 /*
- * Opens with this machine's TPM: the first slot that opens wins. Six TPM commands, a seventh for a PIN, another for an imported
- * slot. KT_E_POLICY (the message tells which PCR differs), KT_E_PIN (and how many tries are left), KT_E_LOCKOUT,
- * KT_E_WRONG_TPM (no slot for this machine), KT_E_NOT_PROVISIONED, KT_E_INPUT ...
+ * Opens with this machine's TPM: the first slot that opens wins. Six TPM commands, a seventh for a
+ * PIN, another for an imported slot. KT_E_POLICY (the message tells which PCR differs), KT_E_PIN
+ * (and how many tries are left), KT_E_LOCKOUT, KT_E_WRONG_TPM (no slot for this machine),
+ * KT_E_NOT_PROVISIONED, KT_E_INPUT ...
  */
 KT_CHECKED int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *tpm,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
@@ -41,8 +44,8 @@ KT_CHECKED int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *t
 KT_CHECKED int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,
 	struct kt_secret **ret_secret, struct kt_error *e);
 
-/* All of it for a program that needs one secret: reads `path`, insists on `purpose`, opens with the TPM at `tcti` (see
- * kt_tpm_open), and lets go of the TPM. */
+/* All of it for a program that needs one secret: reads `path`, insists on `purpose`, opens with the
+ * TPM at `tcti` (see kt_tpm_open), and lets go of the TPM. */
 KT_CHECKED int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
 

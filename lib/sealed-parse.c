@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a sealed file. Strict: what this program does not write is refused, because a member that one
- * reader believes and another ignores is how envelopes get forged.
+ * Reading a sealed file. Strict: what this program does not write is refused, because a member that
+ * one reader believes and another ignores is how envelopes get forged.
  */
 #include "lib/sealed.h"
 
@@ -53,8 +53,8 @@ static int get_text(struct json_object *object, const char *name, char *ret_text
 	return 0;
 }
 
-static int parse_listed_tpm(struct json_object *object, struct kt_recipient *recipient,
-	struct kt_error *e)
+static int parse_listed_tpm(
+	struct json_object *object, struct kt_recipient *recipient, struct kt_error *e)
 {
 	static const char *const known[] = {"kind", "public", "policy", NULL};
 	auto_free uint8_t *public = NULL;
@@ -74,8 +74,8 @@ static int parse_listed_tpm(struct json_object *object, struct kt_recipient *rec
 	return kt_hex_decode(policy, recipient->policy.buffer, recipient->policy.size, e);
 }
 
-static int parse_listed(struct json_object *object, struct kt_recipient *recipient,
-	struct kt_error *e)
+static int parse_listed(
+	struct json_object *object, struct kt_recipient *recipient, struct kt_error *e)
 {
 	static const char *const known[] = {"kind", "jwk", NULL};
 	struct json_object *jwk;
@@ -90,8 +90,7 @@ static int parse_listed(struct json_object *object, struct kt_recipient *recipie
 	if (strcmp(kind, "recovery") != 0)
 		return kt_fail(e, KT_E_INPUT, "unknown kind of recipient \"%s\"", kind);
 	recipient->kind = KT_RECIPIENT_RECOVERY;
-	if (check_members(object, known, e) < 0 ||
-		kt_json_get_object(object, "jwk", &jwk, e) < 0 ||
+	if (check_members(object, known, e) < 0 || kt_json_get_object(object, "jwk", &jwk, e) < 0 ||
 		kt_jwk_from_json(jwk, &recipient->key, e) < 0)
 		return -1;
 	return kt_jwk_thumbprint(recipient->key, recipient->kid, e);
@@ -146,8 +145,8 @@ static int parse_header(struct kt_sealed *sealed, struct kt_error *e)
 	return parse_list(header, sealed, e);
 }
 
-/* The slot's object must be what the protected header says: sealed data under that policy, which nothing but
- * the policy opens (a policy beside userWithAuth would be decoration). */
+/* The slot's object must be what the protected header says: sealed data under that policy, which
+ * nothing but the policy opens (a policy beside userWithAuth would be decoration). */
 static int check_slot_object(const struct kt_recipient *recipient, struct kt_error *e)
 {
 	const TPMT_PUBLIC *object = &recipient->slot->public.publicArea;
@@ -183,16 +182,15 @@ static int parse_tpm_slot(struct json_object *object, struct json_object *header
 		kt_name_parse(parent, &name, e) < 0)
 		return -1;
 	if (!kt_name_equal(&name, &recipient->name))
-		return kt_fail(e, KT_E_INPUT,
-			"\"parent\" is not the storage key of the protected header");
+		return kt_fail(
+			e, KT_E_INPUT, "\"parent\" is not the storage key of the protected header");
 	if (kt_json_get_object(header, "policy", &words, e) < 0 ||
 		kt_slot_policy_from_json(words, &recipient->words, e) < 0 ||
 		kt_slot_policy_digest(&recipient->words, &digest, e) < 0 ||
 		kt_json_get_b64url(object, "encrypted_key", KEY_B64_MAX, &der, &len, e) < 0)
 		return -1;
-	recipient->words_agree =
-		digest.size == recipient->policy.size &&
-		memcmp(digest.buffer, recipient->policy.buffer, digest.size) == 0;
+	recipient->words_agree = digest.size == recipient->policy.size &&
+				 memcmp(digest.buffer, recipient->policy.buffer, digest.size) == 0;
 	recipient->slot = kt_tss2key_new();
 	if (recipient->slot == NULL)
 		return kt_fail_memory(e);
@@ -212,8 +210,8 @@ static int parse_recovery_slot(struct json_object *object, struct json_object *h
 		kt_json_get_string(header, "kid", KT_JWK_THUMBPRINT_SIZE, &kid, e) < 0)
 		return -1;
 	if (strcmp(kid, recipient->kid) != 0)
-		return kt_fail(e, KT_E_INPUT,
-			"\"kid\" is not the recovery key of the protected header");
+		return kt_fail(
+			e, KT_E_INPUT, "\"kid\" is not the recovery key of the protected header");
 	if (kt_json_get_object(header, "epk", &epk, e) < 0 ||
 		kt_jwk_from_json(epk, &recipient->epk, e) < 0)
 		return kt_wrap(e, "\"epk\"");
@@ -221,8 +219,8 @@ static int parse_recovery_slot(struct json_object *object, struct json_object *h
 		object, "encrypted_key", recipient->wrapped, sizeof(recipient->wrapped), e);
 }
 
-static int parse_slot(struct json_object *object, struct kt_recipient *recipient,
-	struct kt_error *e)
+static int parse_slot(
+	struct json_object *object, struct kt_recipient *recipient, struct kt_error *e)
 {
 	static const char *const known[] = {"header", "encrypted_key", NULL};
 	bool tpm = recipient->kind == KT_RECIPIENT_TPM2;
@@ -247,8 +245,8 @@ static int parse_slots(struct json_object *file, struct kt_sealed *sealed, struc
 	if (kt_json_get_array(file, "recipients", KT_SEALED_RECIPIENTS_MAX, &slots, e) < 0)
 		return -1;
 	if (json_object_array_length(slots) != sealed->count)
-		return kt_fail(e, KT_E_INPUT,
-			"not as many slots as recipients in the protected header");
+		return kt_fail(
+			e, KT_E_INPUT, "not as many slots as recipients in the protected header");
 	for (size_t i = 0; i < sealed->count; i++)
 		if (parse_slot(json_object_array_get_idx(slots, i), &sealed->recipients[i], e) < 0)
 			return kt_wrap(e, "slot %zu", i);

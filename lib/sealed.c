@@ -9,7 +9,8 @@
 #include "lib/b64.h"
 #include "lib/hex.h"
 
-/* A recipient's share of the text is a few KiB: a TPM slot carries a DER key, 24 PCR values a bank. */
+/* A recipient's share of the text is a few KiB: a TPM slot carries a DER key, 24 PCR values a bank.
+ */
 #define RECIPIENT_TEXT_MAX 24576
 #define HEADER_TEXT_MAX (4096 + KT_SEALED_RECIPIENTS_MAX * 2048)
 
@@ -97,7 +98,8 @@ int kt_sealed_add_recovery(struct kt_sealed *sealed, EVP_PKEY *key, struct kt_er
 	for (size_t i = 0; i < sealed->count; i++)
 		if (sealed->recipients[i].kind == KT_RECIPIENT_RECOVERY &&
 			strcmp(sealed->recipients[i].kid, kid) == 0)
-			return kt_fail(e, KT_E_USAGE, "the same recovery key is a recipient already");
+			return kt_fail(
+				e, KT_E_USAGE, "the same recovery key is a recipient already");
 	if (EVP_PKEY_up_ref(key) != 1)
 		return kt_fail_ssl(e, KT_E_INTERNAL, "cannot keep a recovery key");
 	*new = (struct kt_recipient){.kind = KT_RECIPIENT_RECOVERY, .key = key};
@@ -115,8 +117,8 @@ void kt_sealed_remove(struct kt_sealed *sealed, size_t index)
 	memset(&sealed->recipients[sealed->count], 0, sizeof(sealed->recipients[0]));
 }
 
-static int write_b64url(struct kt_jsonw *w, const char *name, const void *data, size_t len,
-	struct kt_error *e)
+static int write_b64url(
+	struct kt_jsonw *w, const char *name, const void *data, size_t len, struct kt_error *e)
 {
 	auto_free char *text = NULL;
 
@@ -127,8 +129,8 @@ static int write_b64url(struct kt_jsonw *w, const char *name, const void *data, 
 }
 
 /* A recipient as the protected header lists it. */
-static int write_listed(struct kt_jsonw *w, const struct kt_recipient *recipient,
-	struct kt_error *e)
+static int write_listed(
+	struct kt_jsonw *w, const struct kt_recipient *recipient, struct kt_error *e)
 {
 	uint8_t public[sizeof(TPM2B_PUBLIC)];
 	char policy[2 * sizeof(TPMU_HA) + 1];
@@ -184,8 +186,8 @@ int kt_sealed_encode_header(struct kt_sealed *sealed, struct kt_error *e)
 	return 0;
 }
 
-static int write_tpm_slot(struct kt_jsonw *w, const struct kt_recipient *recipient,
-	struct kt_error *e)
+static int write_tpm_slot(
+	struct kt_jsonw *w, const struct kt_recipient *recipient, struct kt_error *e)
 {
 	char parent[KT_NAME_TEXT_MAX];
 	auto_free uint8_t *der = NULL;
@@ -204,8 +206,8 @@ static int write_tpm_slot(struct kt_jsonw *w, const struct kt_recipient *recipie
 	return write_b64url(w, "encrypted_key", der, len, e);
 }
 
-static int write_recovery_slot(struct kt_jsonw *w, const struct kt_recipient *recipient,
-	struct kt_error *e)
+static int write_recovery_slot(
+	struct kt_jsonw *w, const struct kt_recipient *recipient, struct kt_error *e)
 {
 	kt_jsonw_name(w, "header");
 	kt_jsonw_begin_object(w);
@@ -218,8 +220,8 @@ static int write_recovery_slot(struct kt_jsonw *w, const struct kt_recipient *re
 	return write_b64url(w, "encrypted_key", recipient->wrapped, sizeof(recipient->wrapped), e);
 }
 
-int kt_sealed_serialize(const struct kt_sealed *sealed, struct kt_secret **ret_text,
-	struct kt_error *e)
+int kt_sealed_serialize(
+	const struct kt_sealed *sealed, struct kt_secret **ret_text, struct kt_error *e)
 {
 	auto_secret struct kt_secret *text = NULL;
 	struct kt_jsonw w;
@@ -238,8 +240,8 @@ int kt_sealed_serialize(const struct kt_sealed *sealed, struct kt_secret **ret_t
 		const struct kt_recipient *recipient = &sealed->recipients[i];
 
 		kt_jsonw_begin_object(&w);
-		if ((recipient->kind == KT_RECIPIENT_TPM2 ? write_tpm_slot
-							  : write_recovery_slot)(&w, recipient, e) < 0)
+		if ((recipient->kind == KT_RECIPIENT_TPM2 ? write_tpm_slot : write_recovery_slot)(
+			    &w, recipient, e) < 0)
 			return -1;
 		kt_jsonw_end_object(&w);
 	}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sealed file: a JWE in general JSON serialization (RFC 7516, 7.2.1), see kubetpm-formats(5). This
- * is the file's text and structure; seal.h makes and opens it. Pure; fuzzed.
+ * The sealed file: a JWE in general JSON serialization (RFC 7516, 7.2.1), see kubetpm-formats(5).
+ * This is the file's text and structure; seal.h makes and opens it. Pure; fuzzed.
  *
- * What counts is the protected header, which is the AAD. Of a recipient it holds the kind, the public key and the policy
- * digest; the rest (words, wrapped key) stands in the open and is believed only as far as it agrees.
+ * What counts is the protected header, which is the AAD. Of a recipient it holds the kind, the
+ * public key and the policy digest; the rest (words, wrapped key) stands in the open and is
+ * believed only as far as it agrees.
  */
 #ifndef KT_LIB_SEALED_H
 #define KT_LIB_SEALED_H
@@ -57,7 +58,7 @@ struct kt_sealed {
 	char name[KT_SEALED_TEXT_MAX + 1];
 	char purpose[KT_SEALED_TEXT_MAX + 1];
 	char kid[KT_SEALED_KID_SIZE];
-	int64_t iat;	   /* seconds since the epoch */
+	int64_t iat; /* seconds since the epoch */
 	size_t count;
 	struct kt_recipient recipients[KT_SEALED_RECIPIENTS_MAX];
 	char *protected_header; /* base64url: the AAD; owned */
@@ -76,8 +77,8 @@ KT_AUTO(sealed, struct kt_sealed *, kt_sealed_free)
 /* Name, purpose: 1 to 128 bytes of printable ASCII without blanks at the ends. KT_E_USAGE. */
 KT_CHECKED int kt_sealed_check_text(const char *what, const char *text, struct kt_error *e);
 
-/* Appends a recipient; its slot is made by kt_seal_encrypt(). KT_E_USAGE if there are too many, or if the same is
- * there already (the same storage key and policy; the same recovery key). */
+/* Appends a recipient; its slot is made by kt_seal_encrypt(). KT_E_USAGE if there are too many, or
+ * if the same is there already (the same storage key and policy; the same recovery key). */
 KT_CHECKED int kt_sealed_add_tpm(struct kt_sealed *sealed, const TPM2B_PUBLIC *storage_key,
 	const struct kt_slot_policy *words, struct kt_error *e);
 /* `key` is borrowed: a reference is taken. */
@@ -86,15 +87,15 @@ KT_CHECKED int kt_sealed_add_recovery(struct kt_sealed *sealed, EVP_PKEY *key, s
 void kt_sealed_remove(struct kt_sealed *sealed, size_t index);
 
 /* Parses a file's text and checks all that can be checked without a key. KT_E_INPUT. */
-KT_CHECKED int kt_sealed_parse(const char *text, size_t len, struct kt_sealed **ret_sealed,
-	struct kt_error *e);
+KT_CHECKED int kt_sealed_parse(
+	const char *text, size_t len, struct kt_sealed **ret_sealed, struct kt_error *e);
 
 /* Encodes the protected header from the members above and keeps it in sealed->protected_header. */
 KT_CHECKED int kt_sealed_encode_header(struct kt_sealed *sealed, struct kt_error *e);
 
-/* The file's text with a newline at its end; all slots and the ciphertext must be there. *ret_text holds no
- * secret; owned by the caller. */
-KT_CHECKED int kt_sealed_serialize(const struct kt_sealed *sealed, struct kt_secret **ret_text,
-	struct kt_error *e);
+/* The file's text with a newline at its end; all slots and the ciphertext must be there. *ret_text
+ * holds no secret; owned by the caller. */
+KT_CHECKED int kt_sealed_serialize(
+	const struct kt_sealed *sealed, struct kt_secret **ret_text, struct kt_error *e);
 
 #endif

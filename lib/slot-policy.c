@@ -9,8 +9,8 @@ bool kt_slot_policy_is_empty(const struct kt_slot_policy *words)
 	return kt_pcr_is_empty(&words->pcrs) && !words->pin;
 }
 
-int kt_slot_policy_steps(const struct kt_slot_policy *words, struct kt_policy *ret_policy,
-	struct kt_error *e)
+int kt_slot_policy_steps(
+	const struct kt_slot_policy *words, struct kt_policy *ret_policy, struct kt_error *e)
 {
 	struct kt_policy_step *step = ret_policy->steps;
 
@@ -29,8 +29,8 @@ int kt_slot_policy_steps(const struct kt_slot_policy *words, struct kt_policy *r
 	return 0;
 }
 
-int kt_slot_policy_digest(const struct kt_slot_policy *words, TPM2B_DIGEST *ret_digest,
-	struct kt_error *e)
+int kt_slot_policy_digest(
+	const struct kt_slot_policy *words, TPM2B_DIGEST *ret_digest, struct kt_error *e)
 {
 	struct kt_policy policy = {0};
 
@@ -43,8 +43,8 @@ int kt_slot_policy_digest(const struct kt_slot_policy *words, TPM2B_DIGEST *ret_
 	return kt_policy_digest(KT_SLOT_POLICY_ALG, &policy, ret_digest, e);
 }
 
-int kt_slot_policy_from_json(struct json_object *object, struct kt_slot_policy *ret_words,
-	struct kt_error *e)
+int kt_slot_policy_from_json(
+	struct json_object *object, struct kt_slot_policy *ret_words, struct kt_error *e)
 {
 	struct kt_slot_policy words = {0};
 	struct json_object *pcrs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a TPM slot of a sealed file demands, in words that a person reads and that the TPM's policy digest
- * is recomputed from: PCR values and a PIN. Pure.
+ * What a TPM slot of a sealed file demands, in words that a person reads and that the TPM's policy
+ *digest is recomputed from: PCR values and a PIN. Pure.
  *
  *	JSON:	{"pcrs":{"sha256":{"7":"HEX"}},"pin":true}
  */
@@ -27,16 +27,16 @@ bool kt_slot_policy_is_empty(const struct kt_slot_policy *words);
 
 /* Steps in the order of execution: PolicyPCR with the expected digest, then PolicyAuthValue.
  * KT_E_INTERNAL if a PCR has no value. */
-KT_CHECKED int kt_slot_policy_steps(const struct kt_slot_policy *words,
-	struct kt_policy *ret_policy, struct kt_error *e);
+KT_CHECKED int kt_slot_policy_steps(
+	const struct kt_slot_policy *words, struct kt_policy *ret_policy, struct kt_error *e);
 
 /* The authPolicy of the object; size 0 if there is no policy. */
-KT_CHECKED int kt_slot_policy_digest(const struct kt_slot_policy *words, TPM2B_DIGEST *ret_digest,
-	struct kt_error *e);
+KT_CHECKED int kt_slot_policy_digest(
+	const struct kt_slot_policy *words, TPM2B_DIGEST *ret_digest, struct kt_error *e);
 
 /* JSON both ways. KT_E_INPUT. */
-KT_CHECKED int kt_slot_policy_from_json(struct json_object *object,
-	struct kt_slot_policy *ret_words, struct kt_error *e);
+KT_CHECKED int kt_slot_policy_from_json(
+	struct json_object *object, struct kt_slot_policy *ret_words, struct kt_error *e);
 void kt_slot_policy_write(const struct kt_slot_policy *words, struct kt_jsonw *w);
 
 #endif

@@ -17,41 +17,51 @@ static const struct {
 	enum kt_code code;
 	const char *sentence;
 } meanings[] = {
-	{TPM2_RC_POLICY_FAIL, KT_E_POLICY, "policy not satisfied: the machine's state or an "
+	{TPM2_RC_POLICY_FAIL, KT_E_POLICY,
+		"policy not satisfied: the machine's state or an "
 		"authorisation is not what the object demands"},
 	{TPM2_RC_AUTH_FAIL, KT_E_PIN, "wrong PIN or authorisation value"},
 	{TPM2_RC_BAD_AUTH, KT_E_PIN, "wrong authorisation value"},
-	{TPM2_RC_LOCKOUT, KT_E_LOCKOUT, "the TPM is in dictionary-attack lockout; wait for the "
+	{TPM2_RC_LOCKOUT, KT_E_LOCKOUT,
+		"the TPM is in dictionary-attack lockout; wait for the "
 		"recovery time, or clear it with 'tpm2_dictionarylockout --clear-lockout'"},
 	{TPM2_RC_INTEGRITY, KT_E_WRONG_TPM, "not made by this TPM's storage key, or damaged"},
 	{TPM2_RC_SIGNATURE, KT_E_POLICY, "the policy's signature does not verify"},
-	{TPM2_RC_POLICY, KT_E_REVOKED, "a counter or clock condition of the policy no longer holds"},
+	{TPM2_RC_POLICY, KT_E_REVOKED,
+		"a counter or clock condition of the policy no longer holds"},
 	{TPM2_RC_AUTH_UNAVAILABLE, KT_E_REFUSED, "the object cannot be used this way"},
 	{TPM2_RC_SIZE, KT_E_INPUT, "the TPM finds a size wrong"},
-	{TPM2_RC_PCR_CHANGED, KT_E_BUSY, "PCRs kept changing while the policy was checked; try again"},
-	{TPM2_RC_OBJECT_MEMORY, KT_E_BUSY, "no free transient object slot in the TPM; use a resource "
+	{TPM2_RC_PCR_CHANGED, KT_E_BUSY,
+		"PCRs kept changing while the policy was checked; try again"},
+	{TPM2_RC_OBJECT_MEMORY, KT_E_BUSY,
+		"no free transient object slot in the TPM; use a resource "
 		"manager (/dev/tpmrm0 or tpm2-abrmd), or free some with 'tpm2_flushcontext -t'"},
-	{TPM2_RC_SESSION_MEMORY, KT_E_BUSY, "no free session memory in the TPM; use a resource manager "
+	{TPM2_RC_SESSION_MEMORY, KT_E_BUSY,
+		"no free session memory in the TPM; use a resource manager "
 		"(/dev/tpmrm0 or tpm2-abrmd), or free some with 'tpm2_flushcontext -l'"},
 	{TPM2_RC_MEMORY, KT_E_BUSY, "the TPM is out of memory"},
-	{TPM2_RC_SESSION_HANDLES, KT_E_BUSY, "no free session handle in the TPM; free some with "
+	{TPM2_RC_SESSION_HANDLES, KT_E_BUSY,
+		"no free session handle in the TPM; free some with "
 		"'tpm2_flushcontext -l -s'"},
 	{TPM2_RC_OBJECT_HANDLES, KT_E_BUSY, "no free object handle in the TPM"},
-	{TPM2_RC_CONTEXT_GAP, KT_E_BUSY, "saved sessions are too far apart; free old ones with "
+	{TPM2_RC_CONTEXT_GAP, KT_E_BUSY,
+		"saved sessions are too far apart; free old ones with "
 		"'tpm2_flushcontext -s'"},
 	{TPM2_RC_RETRY, KT_E_BUSY, "the TPM is busy"},
 	{TPM2_RC_YIELDED, KT_E_BUSY, "the TPM is busy"},
 	{TPM2_RC_TESTING, KT_E_BUSY, "the TPM is testing itself"},
 	{TPM2_RC_NV_RATE, KT_E_BUSY, "the TPM limits the rate of NV writes; try again later"},
 	{TPM2_RC_NV_UNAVAILABLE, KT_E_BUSY, "the TPM's NV memory is not available now"},
-	{TPM2_RC_INITIALIZE, KT_E_TPM, "the TPM was not started (TPM2_Startup is the firmware's or "
+	{TPM2_RC_INITIALIZE, KT_E_TPM,
+		"the TPM was not started (TPM2_Startup is the firmware's or "
 		"the resource manager's task)"},
 	{TPM2_RC_FAILURE, KT_E_TPM, "the TPM is in failure mode; a power cycle may help"},
 	{TPM2_RC_COMMAND_CODE, KT_E_TPM, "the TPM does not have this command"},
 	{TPM2_RC_CURVE, KT_E_TPM, "the TPM does not support P-256"},
 	{TPM2_RC_SYMMETRIC, KT_E_TPM, "the TPM does not support AES-128-CFB here"},
 	{TPM2_RC_HANDLE, KT_E_NOT_PROVISIONED, "nothing at this handle"},
-	{TSS2_ESYS_RC_RSP_AUTH_FAILED, KT_E_REFUSED, "the TPM's response was tampered with on its way"},
+	{TSS2_ESYS_RC_RSP_AUTH_FAILED, KT_E_REFUSED,
+		"the TPM's response was tampered with on its way"},
 	{TSS2_ESYS_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},
 	{TSS2_SYS_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},
 	{TSS2_TCTI_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Capability queries, one value at a time: they serve `doctor` and error texts, where speed is nothing. */
+/* Capability queries, one value at a time: they serve `doctor` and error texts, where speed is
+ * nothing. */
 #include "lib/tpm-info.h"
 
 #include "lib/tpm-internal.h"
@@ -47,8 +48,8 @@ int kt_tpm_has_command(struct kt_tpm *tpm, TPM2_CC command, bool *ret_has, struc
 	return 0;
 }
 
-int kt_tpm_count_handles(struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count,
-	struct kt_error *e)
+int kt_tpm_count_handles(
+	struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count, struct kt_error *e)
 {
 	auto_esys TPMS_CAPABILITY_DATA *data = NULL;
 
@@ -62,11 +63,12 @@ int kt_tpm_has_aes_cfb(struct kt_tpm *tpm, bool *ret_has, struct kt_error *e)
 {
 	const TPMT_PUBLIC_PARMS aes = {
 		.type = TPM2_ALG_SYMCIPHER,
-		.parameters.symDetail.sym = {
-			.algorithm = TPM2_ALG_AES,
-			.keyBits.aes = 128,
-			.mode.aes = TPM2_ALG_CFB,
-		},
+		.parameters.symDetail.sym =
+			{
+				.algorithm = TPM2_ALG_AES,
+				.keyBits.aes = 128,
+				.mode.aes = TPM2_ALG_CFB,
+			},
 	};
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
@@ -83,8 +85,8 @@ int kt_tpm_has_aes_cfb(struct kt_tpm *tpm, bool *ret_has, struct kt_error *e)
 	return 0;
 }
 
-int kt_tpm_tries_left(struct kt_tpm *tpm, UINT32 *ret_tries, UINT32 *ret_interval,
-	struct kt_error *e)
+int kt_tpm_tries_left(
+	struct kt_tpm *tpm, UINT32 *ret_tries, UINT32 *ret_interval, struct kt_error *e)
 {
 	UINT32 failed, most, interval;
 

@@ -15,8 +15,8 @@ struct kt_tpm_retry {
 
 ESYS_CONTEXT *kt_tpm_esys(struct kt_tpm *tpm);
 
-/* do { rc = Esys_…; } while (kt_tpm_retry(tpm, &retry, rc)): true, after a pause, while `rc` is temporary and
- * the patience (about five seconds a command) lasts. */
+/* do { rc = Esys_…; } while (kt_tpm_retry(tpm, &retry, rc)): true, after a pause, while `rc` is
+ * temporary and the patience (about five seconds a command) lasts. */
 bool kt_tpm_retry(struct kt_tpm *tpm, struct kt_tpm_retry *retry, TSS2_RC rc);
 
 /* Fails if a signal to end is pending. First thing in every operation. */
@@ -26,7 +26,8 @@ KT_CHECKED int kt_tpm_check(struct kt_tpm *tpm, struct kt_error *e);
 KT_CHECKED int kt_tpm_track(struct kt_tpm *tpm, ESYS_TR handle, struct kt_error *e);
 /* The TPM has let go of it by itself. */
 void kt_tpm_forget(struct kt_tpm *tpm, ESYS_TR handle);
-/* TPM2_FlushContext now. ESYS_TR_NONE is fine. Never fails for the caller: what cannot be flushed stays on the list. */
+/* TPM2_FlushContext now. ESYS_TR_NONE is fine. Never fails for the caller: what cannot be flushed
+ * stays on the list. */
 void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle);
 
 static inline void kt_auto_esys_p(void *p)

@@ -12,8 +12,8 @@
 
 #include "lib/tpm-internal.h"
 
-/* ESYS keeps a key as handle ‖ Name ‖ type ‖ TPM2B_PUBLIC; this is what precedes the public area besides
- * the Name. The public area found there is the one ESYS encrypts a session's salt to. */
+/* ESYS keeps a key as handle ‖ Name ‖ type ‖ TPM2B_PUBLIC; this is what precedes the public area
+ * besides the Name. The public area found there is the one ESYS encrypts a session's salt to. */
 static int read_esys_public(struct kt_tpm *tpm, ESYS_TR handle, TPM2B_PUBLIC *ret_public,
 	TPM2B_NAME *ret_name, struct kt_error *e)
 {
@@ -46,8 +46,8 @@ static int verify_parent(struct kt_tpm *tpm, struct kt_parent *parent, struct kt
 	return 0;
 }
 
-int kt_parent_load(struct kt_tpm *tpm, TPM2_HANDLE handle, struct kt_parent *ret_parent,
-	struct kt_error *e)
+int kt_parent_load(
+	struct kt_tpm *tpm, TPM2_HANDLE handle, struct kt_parent *ret_parent, struct kt_error *e)
 {
 	struct kt_parent parent = {0};
 	struct kt_tpm_retry retry = {0};
@@ -83,8 +83,8 @@ int kt_srk_load(struct kt_tpm *tpm, struct kt_parent *ret_parent, struct kt_erro
 	return 0;
 }
 
-int kt_parent_check_name(const struct kt_parent *parent, const TPM2B_NAME *expected,
-	struct kt_error *e)
+int kt_parent_check_name(
+	const struct kt_parent *parent, const TPM2B_NAME *expected, struct kt_error *e)
 {
 	char want[KT_NAME_TEXT_MAX], have[KT_NAME_TEXT_MAX];
 
@@ -93,12 +93,12 @@ int kt_parent_check_name(const struct kt_parent *parent, const TPM2B_NAME *expec
 	kt_name_format(expected, want);
 	kt_name_format(&parent->name, have);
 	return kt_fail(e, KT_E_WRONG_TPM,
-		"another TPM, or a replaced storage key: expected Name %s, this machine has %s", want,
-		have);
+		"another TPM, or a replaced storage key: expected Name %s, this machine has %s",
+		want, have);
 }
 
-int kt_tpm_set_auth(struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *auth,
-	struct kt_error *e)
+int kt_tpm_set_auth(
+	struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *auth, struct kt_error *e)
 {
 	TPM2B_AUTH value = {0};
 	TSS2_RC rc;
@@ -106,7 +106,8 @@ int kt_tpm_set_auth(struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *
 	if (auth != NULL) {
 		if (kt_secret_len(auth) > sizeof(value.buffer))
 			return kt_fail(e, KT_E_INPUT,
-				"an authorisation value of more than %zu bytes", sizeof(value.buffer));
+				"an authorisation value of more than %zu bytes",
+				sizeof(value.buffer));
 		value.size = (UINT16)kt_secret_len(auth);
 		memcpy(value.buffer, kt_secret_bytes(auth), value.size);
 	}
@@ -115,8 +116,9 @@ int kt_tpm_set_auth(struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *
 	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "Esys_TR_SetAuth");
 }
 
-/* A hierarchy's authorisation: an HMAC session, so that the value itself never crosses the bus. It cannot be salted: this runs
- * before there is a key whose Name could be pinned. An empty value needs no session of its own. */
+/* A hierarchy's authorisation: an HMAC session, so that the value itself never crosses the bus. It
+ * cannot be salted: this runs before there is a key whose Name could be pinned. An empty value
+ * needs no session of its own. */
 static int start_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR hierarchy, const struct kt_secret *auth,
 	ESYS_TR *ret_session, struct kt_error *e)
 {
@@ -143,7 +145,8 @@ static int start_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR hierarchy, const str
 	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "Esys_TRSess_SetAttributes");
 }
 
-/* What the session's use ended in: the TPM ended it (continueSession is clear), or it has to be flushed. */
+/* What the session's use ended in: the TPM ended it (continueSession is clear), or it has to be
+ * flushed. */
 static void end_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR session, TSS2_RC rc)
 {
 	if (session == ESYS_TR_PASSWORD)
@@ -197,8 +200,8 @@ void kt_parent_release(struct kt_tpm *tpm, struct kt_parent *parent)
 	parent->handle = ESYS_TR_NONE;
 }
 
-static int make_persistent(struct kt_tpm *tpm, const struct kt_secret *owner_auth, ESYS_TR object,
-	struct kt_error *e)
+static int make_persistent(
+	struct kt_tpm *tpm, const struct kt_secret *owner_auth, ESYS_TR object, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
 	ESYS_TR session = ESYS_TR_NONE, persistent = ESYS_TR_NONE;

@@ -19,23 +19,23 @@ struct kt_parent {
 };
 
 /*
- * The persistent key at `handle` (one TPM command). KT_E_NOT_PROVISIONED if there is none, KT_E_REFUSED if what
- * the TPM says of it does not fit together. tpm2-tss before 4 takes public area and Name from the response
- * unchecked: a bus interposer could show a public key of its own under the right Name, so the Name is
- * recomputed here.
+ * The persistent key at `handle` (one TPM command). KT_E_NOT_PROVISIONED if there is none,
+ * KT_E_REFUSED if what the TPM says of it does not fit together. tpm2-tss before 4 takes public
+ * area and Name from the response unchecked: a bus interposer could show a public key of its own
+ * under the right Name, so the Name is recomputed here.
  */
-KT_CHECKED int kt_parent_load(struct kt_tpm *tpm, TPM2_HANDLE handle, struct kt_parent *ret_parent,
-	struct kt_error *e);
+KT_CHECKED int kt_parent_load(
+	struct kt_tpm *tpm, TPM2_HANDLE handle, struct kt_parent *ret_parent, struct kt_error *e);
 
 /* The storage root key, checked to be a storage key. */
 KT_CHECKED int kt_srk_load(struct kt_tpm *tpm, struct kt_parent *ret_parent, struct kt_error *e);
 
 /* Fails with KT_E_WRONG_TPM unless `parent` has the Name that is expected. */
-KT_CHECKED int kt_parent_check_name(const struct kt_parent *parent, const TPM2B_NAME *expected,
-	struct kt_error *e);
+KT_CHECKED int kt_parent_check_name(
+	const struct kt_parent *parent, const TPM2B_NAME *expected, struct kt_error *e);
 
-/* A transient primary in `hierarchy` (ESYS_TR_RH_OWNER, …); release it with kt_parent_release(). `auth`: the hierarchy's, or NULL if
- * empty. KT_E_PIN if it is wrong. */
+/* A transient primary in `hierarchy` (ESYS_TR_RH_OWNER, …); release it with kt_parent_release().
+ * `auth`: the hierarchy's, or NULL if empty. KT_E_PIN if it is wrong. */
 KT_CHECKED int kt_primary_create(struct kt_tpm *tpm, ESYS_TR hierarchy,
 	const struct kt_secret *auth, const TPM2B_PUBLIC *template, struct kt_parent *ret_parent,
 	struct kt_error *e);
@@ -45,8 +45,9 @@ void kt_parent_release(struct kt_tpm *tpm, struct kt_parent *parent);
 KT_CHECKED int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
 	struct kt_parent *ret_parent, bool *ret_made, struct kt_error *e);
 
-/* Gives ESYS the authorisation value of a handle. `auth` NULL: empty. KT_E_INPUT if longer than a digest. */
-KT_CHECKED int kt_tpm_set_auth(struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *auth,
-	struct kt_error *e);
+/* Gives ESYS the authorisation value of a handle. `auth` NULL: empty. KT_E_INPUT if longer than a
+ * digest. */
+KT_CHECKED int kt_tpm_set_auth(
+	struct kt_tpm *tpm, ESYS_TR handle, const struct kt_secret *auth, struct kt_error *e);
 
 #endif

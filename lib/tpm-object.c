@@ -38,13 +38,14 @@ static int fill_sensitive(const struct kt_secret *data, const struct kt_secret *
 static TPM2B_PUBLIC sealed_template(const TPM2B_DIGEST *policy, bool has_pin)
 {
 	TPM2B_PUBLIC template = {
-		.publicArea = {
-			.type = TPM2_ALG_KEYEDHASH,
-			.nameAlg = TPM2_ALG_SHA256,
-			.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT,
-			.authPolicy = *policy,
-			.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL,
-		},
+		.publicArea =
+			{
+				.type = TPM2_ALG_KEYEDHASH,
+				.nameAlg = TPM2_ALG_SHA256,
+				.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT,
+				.authPolicy = *policy,
+				.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL,
+			},
 	};
 
 	if (policy->size == 0)
@@ -154,7 +155,7 @@ static int start_session(struct kt_tpm *tpm, const struct kt_parent *parent, TPM
 	if (kt_session_start(tpm, parent, policy->count == 0 ? KT_SESSION_HMAC : KT_SESSION_POLICY,
 		    KT_SESSION_ENCRYPT, alg, &session, e) < 0)
 		return -1;
-	if (kt_tpm_run_policy(tpm, session, alg, policy, &policy_auth, e) < 0) {
+	if (kt_tpm_run_policy(tpm, session, parent, policy, &policy_auth, e) < 0) {
 		kt_tpm_flush(tpm, session);
 		return -1;
 	}
@@ -171,15 +172,15 @@ static int take_data(TPM2B_SENSITIVE_DATA *data, struct kt_secret **ret_data, st
 	return status;
 }
 
-static TSS2_RC unseal(struct kt_tpm *tpm, ESYS_TR object, ESYS_TR session,
-	TPM2B_SENSITIVE_DATA **ret_data)
+static TSS2_RC unseal(
+	struct kt_tpm *tpm, ESYS_TR object, ESYS_TR session, TPM2B_SENSITIVE_DATA **ret_data)
 {
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
 
 	do
-		rc = Esys_Unseal(kt_tpm_esys(tpm), object, session, ESYS_TR_NONE, ESYS_TR_NONE,
-			ret_data);
+		rc = Esys_Unseal(
+			kt_tpm_esys(tpm), object, session, ESYS_TR_NONE, ESYS_TR_NONE, ret_data);
 	while (kt_tpm_retry(tpm, &retry, rc));
 	kt_session_end(tpm, session, rc);
 	return rc;
@@ -221,8 +222,7 @@ int kt_object_unseal(struct kt_tpm *tpm, const struct kt_parent *parent,
 		kt_tpm_flush(tpm, session);
 		return -1;
 	}
-	status = unseal_loaded(
-		tpm, parent, handle, alg, policy, auth, session, ret_data, e);
+	status = unseal_loaded(tpm, parent, handle, alg, policy, auth, session, ret_data, e);
 	kt_tpm_flush(tpm, handle);
 	return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PCR values out of the TPM. They are read without a session: who could change them on the bus could
- * also make the policy fail, and what is bound to them is checked by the TPM itself.
+ * PCR values out of the TPM. They are read without a session: who could change them on the bus
+ * could also make the policy fail, and what is bound to them is checked by the TPM itself.
  */
 #include "lib/tpm-pcr.h"
 
@@ -43,7 +43,8 @@ static int take_values(const TPML_PCR_SELECTION *got, const TPML_DIGEST *values,
 			if (taken >= values->count || b >= want->count ||
 				want->pcrSelections[b].hash != bank->hash ||
 				values->digests[taken].size != kt_pcr_bank_size(bank->hash))
-				return kt_fail(e, KT_E_REFUSED, "the TPM's PCR answer is malformed");
+				return kt_fail(
+					e, KT_E_REFUSED, "the TPM's PCR answer is malformed");
 			if (kt_pcr_add(set, bank->hash, i, values->digests[taken].buffer, e) < 0)
 				return -1;
 			want->pcrSelections[b].pcrSelect[i / 8] &= (BYTE) ~(1U << i % 8);
@@ -99,7 +100,8 @@ int kt_tpm_read_pcrs(struct kt_tpm *tpm, struct kt_pcr_set *set, struct kt_error
 	for (int i = 0; torn && i < READ_TRIES; i++)
 		if (read_all(tpm, set, &torn, e) < 0)
 			return -1;
-	return torn ? kt_fail(e, KT_E_BUSY, "PCRs change faster than they can be read; try again") : 0;
+	return torn ? kt_fail(e, KT_E_BUSY, "PCRs change faster than they can be read; try again")
+		    : 0;
 }
 
 int kt_tpm_pcr_banks(struct kt_tpm *tpm, struct kt_pcr_set *ret_set, struct kt_error *e)

@@ -6,8 +6,9 @@
 #include "lib/pcr.h"
 #include "lib/tpm.h"
 
-/* Reads every selected PCR of `set` from the TPM, in as few commands as it takes (the TPM returns eight a time), and
- * again if PCRs changed in between. KT_E_NOT_PROVISIONED if the TPM has no such bank. */
+/* Reads every selected PCR of `set` from the TPM, in as few commands as it takes (the TPM returns
+ * eight a time), and again if PCRs changed in between. KT_E_NOT_PROVISIONED if the TPM has no such
+ * bank. */
 KT_CHECKED int kt_tpm_read_pcrs(struct kt_tpm *tpm, struct kt_pcr_set *set, struct kt_error *e);
 
 /* Selects all 24 PCRs of each bank that is active, without values. */

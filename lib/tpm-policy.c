@@ -11,7 +11,7 @@
 struct run {
 	struct kt_tpm *tpm;
 	ESYS_TR session;
-	TPMI_ALG_HASH alg;
+	const struct kt_parent *salt;
 	const struct kt_policy_auth *auth;
 };
 
@@ -63,8 +63,8 @@ static const struct {
 	{TPM2_CC_PolicyCounterTimer, "TPM2_PolicyCounterTimer", run_counter_timer},
 };
 
-static int run_simple(struct run *run, const struct kt_policy_step *step, size_t which,
-	struct kt_error *e)
+static int run_simple(
+	struct run *run, const struct kt_policy_step *step, size_t which, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
@@ -82,8 +82,8 @@ static int run_simple(struct run *run, const struct kt_policy_step *step, size_t
 }
 
 /* Only hierarchies can be named without knowing somebody else's object. */
-static int hierarchy_of(TPM2_HANDLE hint, const TPM2B_NAME *name, ESYS_TR *ret_handle,
-	struct kt_error *e)
+static int hierarchy_of(
+	TPM2_HANDLE hint, const TPM2B_NAME *name, ESYS_TR *ret_handle, struct kt_error *e)
 {
 	/* The Name of a permanent handle is the handle itself (Part 1, 16). */
 	if (name->size == sizeof(UINT32))
@@ -111,7 +111,7 @@ static int run_secret(struct run *run, const struct kt_policy_step *step, struct
 {
 	struct kt_tpm_retry retry = {0};
 	const struct kt_secret *auth = NULL;
-	ESYS_TR handle = ESYS_TR_NONE;
+	ESYS_TR handle = ESYS_TR_NONE, session = ESYS_TR_PASSWORD;
 	TSS2_RC rc;
 
 	if (hierarchy_of(step->secret.hint, &step->secret.name, &handle, e) < 0)
@@ -120,11 +120,16 @@ static int run_secret(struct run *run, const struct kt_policy_step *step, struct
 		auth = run->auth->owner_auth;
 	if (kt_tpm_set_auth(run->tpm, handle, auth, e) < 0)
 		return -1;
+	/* A value must not cross the bus in clear; an empty one has nothing to hide. */
+	if (auth != NULL && kt_session_start(run->tpm, run->salt, KT_SESSION_HMAC,
+				    KT_SESSION_AUTH_ONLY, TPM2_ALG_SHA256, &session, e) < 0)
+		return -1;
 	do
-		rc = Esys_PolicySecret(kt_tpm_esys(run->tpm), handle, run->session,
-			ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, NULL, NULL, &step->secret.ref,
-			0, NULL, NULL);
+		rc = Esys_PolicySecret(kt_tpm_esys(run->tpm), handle, run->session, session,
+			ESYS_TR_NONE, ESYS_TR_NONE, NULL, NULL, &step->secret.ref, 0, NULL, NULL);
 	while (kt_tpm_retry(run->tpm, &retry, rc));
+	if (session != ESYS_TR_PASSWORD)
+		kt_session_end(run->tpm, session, rc);
 	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_PolicySecret");
 }
 
@@ -144,14 +149,14 @@ static int verify_approval(struct run *run, ESYS_TR key, const struct kt_policy_
 	if (kt_hash(signature->signature.any.hashAlg, signed_data, 2, &digest, e) < 0)
 		return -1;
 	do
-		rc = Esys_VerifySignature(kt_tpm_esys(run->tpm), key, NO_SESSIONS, &digest,
-			signature, ret_ticket);
+		rc = Esys_VerifySignature(
+			kt_tpm_esys(run->tpm), key, NO_SESSIONS, &digest, signature, ret_ticket);
 	while (kt_tpm_retry(run->tpm, &retry, rc));
 	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_VerifySignature");
 }
 
-static int load_signer(struct run *run, const TPM2B_PUBLIC *public, ESYS_TR *ret_key,
-	struct kt_error *e)
+static int load_signer(
+	struct run *run, const TPM2B_PUBLIC *public, ESYS_TR *ret_key, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
@@ -177,8 +182,8 @@ static int authorize(struct run *run, ESYS_TR key, const struct kt_policy_step *
 		kt_public_name(&step->authorize.key, &name, e) < 0)
 		return -1;
 	do
-		rc = Esys_PolicyAuthorize(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, approved,
-			&step->authorize.ref, &name, ticket);
+		rc = Esys_PolicyAuthorize(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS,
+			approved, &step->authorize.ref, &name, ticket);
 	while (kt_tpm_retry(run->tpm, &retry, rc));
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
@@ -223,10 +228,10 @@ static int run_step(struct run *run, const struct kt_policy_step *step, struct k
 	return kt_fail(e, KT_E_INPUT, "policy command 0x%08x is not supported", step->command);
 }
 
-int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, TPMI_ALG_HASH alg,
+int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, const struct kt_parent *salt,
 	const struct kt_policy *policy, const struct kt_policy_auth *auth, struct kt_error *e)
 {
-	struct run run = {.tpm = tpm, .session = session, .alg = alg, .auth = auth};
+	struct run run = {.tpm = tpm, .session = session, .salt = salt, .auth = auth};
 
 	for (size_t i = 0; i < policy->count; i++)
 		if (run_step(&run, &policy->steps[i], e) < 0)

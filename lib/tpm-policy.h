@@ -8,13 +8,15 @@
 
 /* What steps may ask for besides the machine's state; borrowed. */
 struct kt_policy_auth {
-	const struct kt_secret *owner_auth; /* for a PolicySecret on the owner hierarchy; may be NULL */
+	const struct kt_secret
+		*owner_auth; /* for a PolicySecret on the owner hierarchy; may be NULL */
 };
 
-/* One TPM command a step (three for PolicyAuthorize). KT_E_POLICY if a step does not hold. PolicyAuthValue and
- * PolicyPassword only take note that the object's value will be asked for. A PolicyAuthorize whose signature is absent cannot be
- * run: KT_E_POLICY. */
-KT_CHECKED int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, TPMI_ALG_HASH alg,
+/* One TPM command a step (three for PolicyAuthorize). KT_E_POLICY if a step does not hold.
+ * PolicyAuthValue and PolicyPassword only take note that the object's value will be asked for. A
+ * PolicyAuthorize whose signature is absent cannot be run: KT_E_POLICY. `salt`: for a further
+ * session, if a step takes one. */
+KT_CHECKED int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, const struct kt_parent *salt,
 	const struct kt_policy *policy, const struct kt_policy_auth *auth, struct kt_error *e);
 
 #endif

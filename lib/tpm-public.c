@@ -182,14 +182,15 @@ void kt_name_format(const TPM2B_NAME *name, char ret_text[KT_NAME_TEXT_MAX])
 int kt_name_parse(const char *text, TPM2B_NAME *ret_name, struct kt_error *e)
 {
 	TPM2B_NAME name = {0};
-	size_t digits = strlen(text);
+	size_t digits = strlen(text), hash_size;
 
 	if (digits < 4 || digits >= KT_NAME_TEXT_MAX)
 		return kt_fail(e, KT_E_INPUT, "a Name cannot have %zu digits", digits);
 	if (kt_hex_decode(text, name.name, digits / 2, e) < 0)
 		return kt_wrap(e, "Name");
 	name.size = (UINT16)(digits / 2);
-	if (kt_hash_size((TPMI_ALG_HASH)(name.name[0] << 8 | name.name[1])) + 2 != name.size)
+	hash_size = kt_hash_size((TPMI_ALG_HASH)(name.name[0] << 8 | name.name[1]));
+	if (hash_size == 0 || name.size != 2 + hash_size)
 		return kt_fail(e, KT_E_INPUT, "Name does not fit its hash algorithm 0x%02x%02x",
 			name.name[0], name.name[1]);
 	*ret_name = name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection to a TPM: transport, turn-taking on a bare software TPM, held-back signals, retries,
- * and the list of what has to be flushed.
+ * The connection to a TPM: transport, turn-taking on a bare software TPM, held-back signals,
+ * retries, and the list of what has to be flushed.
  */
 #include "lib/tpm.h"
 
@@ -64,12 +64,13 @@ int kt_tpm_check(struct kt_tpm *tpm, struct kt_error *e)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot look for signals");
 	for (size_t i = 0; i < sizeof(held_signals) / sizeof(held_signals[0]); i++)
 		if (sigismember(&pending, held_signals[i]) == 1)
-			return kt_fail(e, KT_E_INTERNAL, "interrupted by %s",
-				strsignal(held_signals[i]));
+			return kt_fail(
+				e, KT_E_INTERNAL, "interrupted by %s", strsignal(held_signals[i]));
 	return 0;
 }
 
-/* Sleeps between half of and the whole pause, so that many waiters do not move in step. Wakes early when a held signal arrives. */
+/* Sleeps between half of and the whole pause, so that many waiters do not move in step. Wakes early
+ * when a held signal arrives. */
 static unsigned pause_for(unsigned ms)
 {
 	struct timespec now, nap;
@@ -78,7 +79,8 @@ static unsigned pause_for(unsigned ms)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	actual = ms / 2 + (unsigned)(now.tv_nsec / 1000) % (ms / 2 + 1);
-	nap = (struct timespec){.tv_sec = actual / 1000, .tv_nsec = (long)(actual % 1000) * 1000000};
+	nap = (struct timespec){
+		.tv_sec = actual / 1000, .tv_nsec = (long)(actual % 1000) * 1000000};
 	if (sigpending(&set) == 0)
 		nanosleep(&nap, NULL);
 	return actual;
@@ -140,7 +142,8 @@ void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle)
 		kt_tpm_forget(tpm, handle);
 }
 
-/* The folder of a software TPM's unix socket, if that is what `tcti` means: "swtpm:path=DIR/SOCK", also behind "pcap:". */
+/* The folder of a software TPM's unix socket, if that is what `tcti` means: "swtpm:path=DIR/SOCK",
+ * also behind "pcap:". */
 static char *turn_folder(const char *tcti)
 {
 	const char *swtpm = strstr(tcti, "swtpm:path=");
@@ -158,8 +161,8 @@ static char *turn_folder(const char *tcti)
 	return strdup(dirname(path));
 }
 
-/* swtpm's socket has no resource manager, and tpm2-tss makes a connection a command: programs that share it must take turns, or they
- * would eat each other's three slots. */
+/* swtpm's socket has no resource manager, and tpm2-tss makes a connection a command: programs that
+ * share it must take turns, or they would eat each other's three slots. */
 static int take_turn(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
 {
 	auto_free char *folder = turn_folder(tcti);
@@ -169,14 +172,15 @@ static int take_turn(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
 		return 0;
 	tpm->turn_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tpm->turn_fd < 0)
-		return kt_fail_errno(e, KT_E_TPM, "cannot open %s, the software TPM's folder", folder);
+		return kt_fail_errno(
+			e, KT_E_TPM, "cannot open %s, the software TPM's folder", folder);
 	for (unsigned tries = 0; flock(tpm->turn_fd, LOCK_EX | LOCK_NB) != 0; tries++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return kt_fail_errno(e, KT_E_TPM, "cannot lock %s", folder);
 		if (waited >= OPEN_PATIENCE_MS)
 			return kt_fail(e, KT_E_BUSY,
-				"another program has held the software TPM in %s for %d seconds", folder,
-				OPEN_PATIENCE_MS / 1000);
+				"another program has held the software TPM in %s for %d seconds",
+				folder, OPEN_PATIENCE_MS / 1000);
 		waited += pause_for(pause_after(tries < 3 ? tries : 3));
 	}
 	return 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to a TPM: opening and closing it, and what every command shares (retry, cleaning up). The
- * capabilities built on it have a header each: tpm-key.h, tpm-session.h, tpm-object.h, tpm-policy.h,
- * tpm-pcr.h, tpm-info.h.
+ * A connection to a TPM: opening and closing it, and what every command shares (retry, cleaning
+ * up). The capabilities built on it have a header each: tpm-key.h, tpm-session.h, tpm-object.h,
+ * tpm-policy.h, tpm-pcr.h, tpm-info.h.
  *
- * Nothing is left behind: kt_tpm_close() flushes every session and transient object that was made. From
- * kt_tpm_open() to kt_tpm_close() SIGTERM, SIGINT, SIGHUP and SIGQUIT are held back (operations fail soon when one is
- * pending), so that a program that is told to end cleans up first and then dies by the signal.
+ * Nothing is left behind: kt_tpm_close() flushes every session and transient object that was made.
+ * From kt_tpm_open() to kt_tpm_close() SIGTERM, SIGINT, SIGHUP and SIGQUIT are held back
+ * (operations fail soon when one is pending), so that a program that is told to end cleans up first
+ * and then dies by the signal.
  */
 #ifndef KT_LIB_TPM_H
 #define KT_LIB_TPM_H
@@ -22,9 +23,9 @@
 
 struct kt_tpm;
 
-/* Opens "NAME:CONFIG" (tpm2-tss TCTI loader); NULL means $KUBETPM_TCTI, else KT_TPM_DEFAULT_TCTI. On a swtpm unix
- * socket, which has no resource manager, waits for its turn (a lock on the socket's folder) for up to 30 seconds. KT_E_TPM,
- * KT_E_BUSY. Owned by the caller. */
+/* Opens "NAME:CONFIG" (tpm2-tss TCTI loader); NULL means $KUBETPM_TCTI, else KT_TPM_DEFAULT_TCTI.
+ * On a swtpm unix socket, which has no resource manager, waits for its turn (a lock on the socket's
+ * folder) for up to 30 seconds. KT_E_TPM, KT_E_BUSY. Owned by the caller. */
 KT_CHECKED int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
 
 /* Flushes what is loaded, closes the connection, lets signals through again. NULL is fine. */

@@ -105,6 +105,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_doctor = {
-	.command = {PROGRAM, "doctor", "", "tell whether this machine is fit, and what to do", opts, 0, 0},
+	.command = {PROGRAM, "doctor", "", "tell whether this machine is fit, and what to do", opts,
+		0, 0},
 	.run = run,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealtool export: the secret itself as a TSS2 key file (draft-bottomley-tpm2-keys), which other tools
- * can open. One TPM object, so at most 128 bytes, one machine, and no envelope.
+ * sealtool export: the secret itself as a TSS2 key file (draft-bottomley-tpm2-keys), which other
+ * tools can open. One TPM object, so at most 128 bytes, one machine, and no envelope.
  */
 #include <string.h>
 
@@ -30,7 +30,8 @@ static const struct kt_opt opts[] = {
 	OPT_END,
 };
 
-/* The policy the exported object gets: what was asked for, or what this machine's first slot has. */
+/* The policy the exported object gets: what was asked for, or what this machine's first slot has.
+ */
 static int choose_words(const struct kt_sealed *sealed, const struct options *options, bool pin,
 	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_slot_policy *ret_words,
 	struct kt_error *e)
@@ -55,10 +56,10 @@ static int choose_words(const struct kt_sealed *sealed, const struct options *op
 	return 0;
 }
 
-/* The owner hierarchy's H-2 primary encodes alike for all readers; a persistent handle does not (its sign
- * bit). Which one the storage key is, only making the primary again can tell. */
-static TPM2_HANDLE parent_handle(struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct kt_secret *owner_auth)
+/* The owner hierarchy's H-2 primary encodes alike for all readers; a persistent handle does not
+ * (its sign bit). Which one the storage key is, only making the primary again can tell. */
+static TPM2_HANDLE parent_handle(
+	struct kt_tpm *tpm, const struct kt_parent *srk, const struct kt_secret *owner_auth)
 {
 	struct kt_parent primary;
 	struct kt_error ignored;
@@ -97,8 +98,8 @@ static int make_key(struct kt_sealed *sealed, const struct options *options,
 	key->has_policy = policy.size != 0;
 	key->parent = parent_handle(tpm, &srk, owner_auth);
 	memcpy(key->description, sealed->name, strlen(sealed->name) + 1);
-	return kt_object_seal(tpm, &srk, secret, &policy, words.pin ? pin : NULL, &key->public,
-		&key->private, e);
+	return kt_object_seal(
+		tpm, &srk, secret, &policy, words.pin ? pin : NULL, &key->public, &key->private, e);
 }
 
 static int write_pem(const struct common *common, const struct kt_tss2key *key, struct kt_error *e)
@@ -144,7 +145,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_export = {
-	.command = {PROGRAM, "export", "FILE", "reseal the secret as a TSS2 key file for other tools",
-		opts, 1, 1},
+	.command = {PROGRAM, "export", "FILE",
+		"reseal the secret as a TSS2 key file for other tools", opts, 1, 1},
 	.run = run,
 };

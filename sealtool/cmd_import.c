@@ -23,8 +23,8 @@ static const struct kt_opt opts[] = {
 		offsetof(struct options, name)},
 	{"purpose", 'p', "PURPOSE", "what may use it: exec-credential, image-credential, kms, …",
 		KT_OPT_TEXT, offsetof(struct options, purpose)},
-	{"key-auth-file", 0, "FILE", "authorisation value (password) of the TSS2 key",
-		KT_OPT_TEXT, offsetof(struct options, key_auth_file)},
+	{"key-auth-file", 0, "FILE", "authorisation value (password) of the TSS2 key", KT_OPT_TEXT,
+		offsetof(struct options, key_auth_file)},
 	OPT_RECIPIENTS(struct options),
 	OPT_PIN(struct options),
 	OPT_OWNER_AUTH(struct options),
@@ -54,7 +54,8 @@ static int read_key(const char *path, struct kt_tss2key *ret_key, struct kt_erro
 static int open_parent(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	const struct kt_secret *owner_auth, struct kt_parent *ret_parent, struct kt_error *e)
 {
-	const TPM2B_PUBLIC *template = key->rsa_parent ? &kt_template_srk_rsa : &kt_template_srk_ecc;
+	const TPM2B_PUBLIC *template =
+		key->rsa_parent ? &kt_template_srk_rsa : &kt_template_srk_ecc;
 
 	switch (key->parent) {
 	case TPM2_RH_OWNER:
@@ -109,16 +110,17 @@ static int unseal_key(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	return kt_object_unseal(tpm, parent, &object, &key->policy, auth, ret_secret, e);
 }
 
-/* Some writers say "no password" wrongly (tpm2-tools before 5.8 writes it inverted). Trying the empty value is free where
- * no failed try is counted. */
-static int check_auth(const struct kt_tss2key *key, const struct kt_object_auth *auth,
-	struct kt_error *e)
+/* Some writers say "no password" wrongly (tpm2-tools before 5.8 writes it inverted). Trying the
+ * empty value is free where no failed try is counted. */
+static int check_auth(
+	const struct kt_tss2key *key, const struct kt_object_auth *auth, struct kt_error *e)
 {
 	bool counted = (key->public.publicArea.objectAttributes & TPMA_OBJECT_NODA) == 0;
 
 	if (!key->empty_auth && auth->value == NULL && counted)
 		return kt_fail(e, KT_E_PIN,
-			"the key has a password; give it with --key-auth-file (failed tries count)");
+			"the key has a password; give it with --key-auth-file (failed tries "
+			"count)");
 	return 0;
 }
 
@@ -174,6 +176,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_import = {
-	.command = {PROGRAM, "import", "FILE", "open a TSS2 key file and seal its secret anew", opts, 1, 1},
+	.command = {PROGRAM, "import", "FILE", "open a TSS2 key file and seal its secret anew",
+		opts, 1, 1},
 	.run = run,
 };

@@ -43,8 +43,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	bool done, made;
 	int first;
 
-	if (parse_options(
-		    &verb_init, argc, argv, &options, &options.common, &first, &done, e) < 0 ||
+	if (parse_options(&verb_init, argc, argv, &options, &options.common, &first, &done, e) <
+			0 ||
 		done)
 		return done ? 0 : -1;
 	if (read_owner_auth(&options.common, &owner_auth, e) < 0 ||
@@ -60,6 +60,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_init = {
-	.command = {PROGRAM, "init", "", "find or make this machine's storage root key", opts, 0, 0},
+	.command = {PROGRAM, "init", "", "find or make this machine's storage root key", opts, 0,
+		0},
 	.run = run,
 };

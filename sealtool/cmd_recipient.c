@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealtool recipient: lists, adds and removes who can open a file, in place. The file is opened first, and all
- * recipients get a new content key: one who is removed cannot open what is sealed from then on.
+ * sealtool recipient: lists, adds and removes who can open a file, in place. The file is opened
+ * first, and all recipients get a new content key: one who is removed cannot open what is sealed
+ * from then on.
  */
 #include <string.h>
 
@@ -43,8 +44,8 @@ static bool has_tpm_recipient(const struct kt_sealed *sealed)
 	return false;
 }
 
-/* The storage key tells which slots are this machine's. With a recovery key the work may be done where there is no TPM: then
- * all slots are other machines'. */
+/* The storage key tells which slots are this machine's. With a recovery key the work may be done
+ * where there is no TPM: then all slots are other machines'. */
 static int open_srk(const struct options *options, struct kt_tpm **ret_tpm,
 	struct kt_parent *ret_srk, struct kt_error *e)
 {
@@ -74,8 +75,8 @@ static int add(struct kt_sealed *sealed, const struct options *options, const st
 	struct kt_parent srk;
 
 	if (!this_tpm && new->for_keys.count == 0 && new->recovery.count == 0)
-		return kt_fail(e, KT_E_USAGE,
-			"whom to add? give --pcrs, --this-tpm, --for or --recovery");
+		return kt_fail(
+			e, KT_E_USAGE, "whom to add? give --pcrs, --this-tpm, --for or --recovery");
 	if (open_sealed(sealed, &options->common, pin, &secret, e) < 0)
 		return -1;
 	if ((this_tpm || has_tpm_recipient(sealed)) && open_srk(options, &tpm, &srk, e) < 0)
@@ -96,7 +97,8 @@ static int remove_slot(struct kt_sealed *sealed, const struct options *options,
 	long slot;
 
 	if (options->slot == NULL)
-		return kt_fail(e, KT_E_USAGE, "which one? give --slot N, as 'recipient list' shows");
+		return kt_fail(
+			e, KT_E_USAGE, "which one? give --slot N, as 'recipient list' shows");
 	if (parse_slot(options->slot, &slot, e) < 0)
 		return -1;
 	if ((size_t)slot >= sealed->count)
@@ -112,8 +114,8 @@ static int remove_slot(struct kt_sealed *sealed, const struct options *options,
 	return kt_seal_encrypt(sealed, tpm, tpm != NULL ? &srk : NULL, pin, secret, e);
 }
 
-static int change(const char *action, const char *path, const struct options *options,
-	struct kt_error *e)
+static int change(
+	const char *action, const char *path, const struct options *options, struct kt_error *e)
 {
 	auto_sealed struct kt_sealed *sealed = NULL;
 	auto_secret struct kt_secret *pin = NULL;
@@ -142,8 +144,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	bool done;
 	int first;
 
-	if (parse_options(&verb_recipient, argc, argv, &options, &options.common, &first, &done,
-		    e) < 0)
+	if (parse_options(
+		    &verb_recipient, argc, argv, &options, &options.common, &first, &done, e) < 0)
 		return -1;
 	if (done)
 		return 0;

@@ -37,7 +37,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_recover = {
-	.command = {PROGRAM, "recover", "FILE", "open a sealed file with a recovery key, without a TPM",
-		opts, 1, 1},
+	.command = {PROGRAM, "recover", "FILE",
+		"open a sealed file with a recovery key, without a TPM", opts, 1, 1},
 	.run = run,
 };

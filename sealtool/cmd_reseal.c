@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealtool reseal: binds this machine's slots to other PCR values, in place. Recipients come from the
- * protected header alone, and all get a new content key.
+ * sealtool reseal: binds this machine's slots to other PCR values, in place. Recipients come from
+ * the protected header alone, and all get a new content key.
  */
 #include "lib/tpm-pcr.h"
 #include "sealtool/recipients.h"
@@ -28,8 +28,8 @@ static const struct kt_opt opts[] = {
 };
 
 /* New words for one slot of this machine. */
-static int rebind(struct kt_recipient *recipient, const struct options *options,
-	struct kt_tpm *tpm, struct kt_error *e)
+static int rebind(struct kt_recipient *recipient, const struct options *options, struct kt_tpm *tpm,
+	struct kt_error *e)
 {
 	struct kt_slot_policy words = {.pin = recipient->words.pin};
 	struct kt_pcr_set present;
@@ -118,7 +118,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_reseal = {
-	.command = {PROGRAM, "reseal", "FILE", "bind a sealed file to present or given PCR values, in place",
-		opts, 1, 1},
+	.command = {PROGRAM, "reseal", "FILE",
+		"bind a sealed file to present or given PCR values, in place", opts, 1, 1},
 	.run = run,
 };

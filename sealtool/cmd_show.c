@@ -19,8 +19,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	bool done;
 	int first;
 
-	if (parse_options(
-		    &verb_show, argc, argv, &options, &options.common, &first, &done, e) < 0)
+	if (parse_options(&verb_show, argc, argv, &options, &options.common, &first, &done, e) < 0)
 		return -1;
 	if (done)
 		return 0;
@@ -33,7 +32,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_show = {
-	.command = {PROGRAM, "show", "FILE", "print what a sealed file says of itself, without a TPM",
-		opts, 1, 1},
+	.command = {PROGRAM, "show", "FILE",
+		"print what a sealed file says of itself, without a TPM", opts, 1, 1},
 	.run = run,
 };

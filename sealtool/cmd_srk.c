@@ -33,8 +33,8 @@ static const char *type_of(const TPM2B_PUBLIC *public)
 	}
 }
 
-static int print_facts(const struct kt_parent *srk, bool json, const uint8_t *data, size_t len,
-	struct kt_error *e)
+static int print_facts(
+	const struct kt_parent *srk, bool json, const uint8_t *data, size_t len, struct kt_error *e)
 {
 	auto_secret struct kt_secret *text = NULL;
 	auto_free char *public = NULL;
@@ -84,6 +84,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_srk = {
-	.command = {PROGRAM, "srk", "", "print or export this machine's storage public key", opts, 0, 0},
+	.command = {PROGRAM, "srk", "", "print or export this machine's storage public key", opts,
+		0, 0},
 	.run = run,
 };

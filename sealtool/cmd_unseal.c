@@ -46,7 +46,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 }
 
 const struct verb verb_unseal = {
-	.command = {PROGRAM, "unseal", "FILE", "write the secret to standard output, if the policy holds",
-		opts, 1, 1},
+	.command = {PROGRAM, "unseal", "FILE",
+		"write the secret to standard output, if the policy holds", opts, 1, 1},
 	.run = run,
 };

@@ -23,8 +23,8 @@ int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
 	return 0;
 }
 
-int read_pin(const struct common *common, bool confirm, struct kt_secret **ret_pin,
-	struct kt_error *e)
+int read_pin(
+	const struct common *common, bool confirm, struct kt_secret **ret_pin, struct kt_error *e)
 {
 	if (common->pin && common->pin_file != NULL)
 		return kt_fail(e, KT_E_USAGE, "--pin and --pin-file exclude each other");
@@ -87,7 +87,8 @@ int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e)
 		return -1;
 	if (kt_secret_len(secret) == 0)
 		return kt_fail(e, KT_E_INPUT,
-			"standard input is empty: give the secret there, as in 'sealtool seal … < FILE'");
+			"standard input is empty: give the secret there, as in 'sealtool seal … < "
+			"FILE'");
 	*ret_secret = kt_take(secret);
 	return 0;
 }
@@ -104,8 +105,8 @@ int check_secret_output(const struct common *common, struct kt_error *e)
 int write_secret(const struct common *common, const struct kt_secret *secret, struct kt_error *e)
 {
 	if (common->output != NULL)
-		return kt_replace_file(common->output, kt_secret_bytes(secret),
-			kt_secret_len(secret), 0600, e);
+		return kt_replace_file(
+			common->output, kt_secret_bytes(secret), kt_secret_len(secret), 0600, e);
 	return kt_secret_write(secret, STDOUT_FILENO, "standard output", e);
 }
 

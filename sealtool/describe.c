@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sealed file in words. Nothing here is verified but what needs no key: the policy digest is recomputed from the
- * words; whether the header is authentic only shows when the file is opened.
+ * A sealed file in words. Nothing here is verified but what needs no key: the policy digest is
+ * recomputed from the words; whether the header is authentic only shows when the file is opened.
  */
 #include "sealtool/describe.h"
 
@@ -29,8 +29,8 @@ static void json_tpm(struct kt_jsonw *w, const struct kt_recipient *recipient)
 	kt_jsonw_bool(w, recipient->words_agree);
 }
 
-static int json_recovery(struct kt_jsonw *w, const struct kt_recipient *recipient,
-	struct kt_error *e)
+static int json_recovery(
+	struct kt_jsonw *w, const struct kt_recipient *recipient, struct kt_error *e)
 {
 	kt_jsonw_member(w, "kind", "recovery");
 	kt_jsonw_member(w, "alg", KT_JWE_ALG_RECOVERY);
@@ -81,7 +81,8 @@ static void print_pcrs(const struct kt_pcr_set *pcrs)
 			if ((bank->known >> i & 1) == 0)
 				continue;
 			kt_hex_encode(bank->value[i], kt_pcr_bank_size(bank->alg), hex);
-			printf("         needs PCR %u (%s) = %s\n", i, kt_pcr_bank_name(bank->alg), hex);
+			printf("         needs PCR %u (%s) = %s\n", i, kt_pcr_bank_name(bank->alg),
+				hex);
 		}
 }
 
@@ -101,7 +102,8 @@ static void print_tpm(size_t index, const struct kt_recipient *recipient)
 	else
 		printf("         policy digest %s\n", digest);
 	if (!recipient->words_agree)
-		printf("         WARNING: these words do not give this digest: the file was changed\n");
+		printf("         WARNING: these words do not give this digest: the file was "
+		       "changed\n");
 }
 
 static void print_text(const struct kt_sealed *sealed, const char *when)
@@ -134,7 +136,9 @@ int check_words(const struct kt_sealed *sealed, struct kt_error *e)
 		if (sealed->recipients[i].kind == KT_RECIPIENT_TPM2 &&
 			!sealed->recipients[i].words_agree)
 			return kt_fail(e, KT_E_INPUT,
-				"slot %zu: the policy in words is not the policy of its digest: the "
-				"file was changed", i);
+				"slot %zu: the policy in words is not the policy of its digest: "
+				"the "
+				"file was changed",
+				i);
 	return 0;
 }

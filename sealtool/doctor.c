@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checks of sealtool doctor. Each says what it found and what to do about it; none changes anything.
+ * The checks of sealtool doctor. Each says what it found and what to do about it; none changes
+ * anything.
  */
 #include "sealtool/doctor.h"
 
@@ -46,8 +47,8 @@ static void ok(struct report *report, const char *id, const char *detail)
 /* A question the TPM would not answer is itself a finding. */
 static void unanswered(struct report *report, const char *id, const struct kt_error *e)
 {
-	report_add(report, id, FINDING_WARN, KT_E_NONE, "see whether firmware news speak of it", "%s",
-		e->msg);
+	report_add(report, id, FINDING_WARN, KT_E_NONE, "see whether firmware news speak of it",
+		"%s", e->msg);
 }
 
 static const char *group_name(gid_t gid)
@@ -72,7 +73,8 @@ void check_device(struct report *report, const char *tcti)
 	tcti += strlen(DEVICE_PREFIX);
 	if (stat(tcti, &st) != 0)
 		report_add(report, "tpm-device", FINDING_FAIL, KT_E_TPM,
-			"turn the TPM on in the firmware's setup; in a container, pass the device in",
+			"turn the TPM on in the firmware's setup; in a container, pass the device "
+			"in",
 			"%s: %s", tcti, strerror(errno));
 	else if (access(tcti, R_OK | W_OK) != 0)
 		report_add(report, "tpm-device", FINDING_FAIL, KT_E_TPM,
@@ -158,7 +160,8 @@ static void check_bank(struct report *report, struct kt_tpm *tpm, const struct k
 			ok(report, id, "active, and the firmware extends it");
 		else
 			report_add(report, id, FINDING_WARN, KT_E_NONE,
-				"do not bind to it; look in the firmware's setup, or use another bank",
+				"do not bind to it; look in the firmware's setup, or use another "
+				"bank",
 				"active, but PCR 0 to 7 are zero: the firmware never extended it");
 		return;
 	}
@@ -203,8 +206,8 @@ static void check_storage_key(struct report *report, struct kt_tpm *tpm)
 		return;
 	}
 	kt_name_format(&srk.name, name);
-	report_add(report, "storage-key", FINDING_OK, KT_E_NONE, "", "0x%08x, Name %s", KT_SRK_HANDLE,
-		name);
+	report_add(report, "storage-key", FINDING_OK, KT_E_NONE, "", "0x%08x, Name %s",
+		KT_SRK_HANDLE, name);
 }
 
 static void check_authorisations(struct report *report, struct kt_tpm *tpm)
@@ -226,7 +229,8 @@ static void check_authorisations(struct report *report, struct kt_tpm *tpm)
 	else
 		report_add(report, "lockout-auth", FINDING_WARN, KT_E_NONE,
 			"set it with 'tpm2_changeauth -c lockout', and keep it off this machine",
-			"empty: whoever reaches the TPM can clear it, or reset the count of wrong PINs");
+			"empty: whoever reaches the TPM can clear it, or reset the count of wrong "
+			"PINs");
 }
 
 static void check_lockout(struct report *report, struct kt_tpm *tpm)
@@ -247,11 +251,12 @@ static void check_lockout(struct report *report, struct kt_tpm *tpm)
 	else
 		report_add(report, "lockout", tries > 1 ? FINDING_OK : FINDING_WARN, KT_E_NONE,
 			tries > 1 ? "" : "find out who tries PINs",
-			"%u wrong PINs to lockout; one is forgiven every %u seconds", tries, interval);
+			"%u wrong PINs to lockout; one is forgiven every %u seconds", tries,
+			interval);
 }
 
-static void check_command(struct report *report, struct kt_tpm *tpm, const char *id, TPM2_CC command,
-	const char *use)
+static void check_command(
+	struct report *report, struct kt_tpm *tpm, const char *id, TPM2_CC command, const char *use)
 {
 	struct kt_error e;
 	bool has;
@@ -298,10 +303,12 @@ static void check_room(struct report *report, struct kt_tpm *tpm)
 		return;
 	}
 	report_add(report, "transient-slots", objects > 0 ? FINDING_OK : FINDING_FAIL, KT_E_BUSY,
-		objects > 0 ? "" : "free some with 'tpm2_flushcontext -t', or use a resource manager",
+		objects > 0 ? ""
+			    : "free some with 'tpm2_flushcontext -t', or use a resource manager",
 		"%u free", objects);
 	report_add(report, "session-slots", sessions > 0 ? FINDING_OK : FINDING_FAIL, KT_E_BUSY,
-		sessions > 0 ? "" : "free some with 'tpm2_flushcontext -l', or use a resource manager",
+		sessions > 0 ? ""
+			     : "free some with 'tpm2_flushcontext -l', or use a resource manager",
 		"%u free", sessions);
 }
 

@@ -29,7 +29,8 @@ struct report {
 void report_add(struct report *report, const char *id, enum finding_status status,
 	enum kt_code code, const char *action, const char *fmt, ...) KT_PRINTF(6, 7);
 
-/* Is the TPM's device there, and may we open it? Only for "device:" TCTIs (`tcti` NULL: the default). */
+/* Is the TPM's device there, and may we open it? Only for "device:" TCTIs (`tcti` NULL: the
+ * default). */
 void check_device(struct report *report, const char *tcti);
 
 /* Everything that is asked of the TPM itself. */

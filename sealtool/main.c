@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealtool: seals secrets to this machine's TPM and its measured state, and opens them again. One file
- * a verb; this one only finds it.
+ * sealtool: seals secrets to this machine's TPM and its measured state, and opens them again. One
+ * file a verb; this one only finds it.
  */
 #include <stdio.h>
 #include <string.h>

@@ -21,8 +21,8 @@ bool wants_this_tpm(const struct recipient_options *options, const struct common
 	       (options->for_keys.count == 0 && options->recovery.count == 0);
 }
 
-static int add_other_tpm(struct kt_sealed *sealed, const char *key_path, const char *pcrs_path,
-	struct kt_error *e)
+static int add_other_tpm(
+	struct kt_sealed *sealed, const char *key_path, const char *pcrs_path, struct kt_error *e)
 {
 	auto_free uint8_t *data = NULL;
 	struct kt_slot_policy words = {0};
@@ -39,7 +39,8 @@ static int add_other_tpm(struct kt_sealed *sealed, const char *key_path, const c
 			return -1;
 		warn_about_pcrs(&words.pcrs);
 	} else {
-		kt_warn("%s: bound to that TPM but to no state of the machine; --for-pcrs would", key_path);
+		kt_warn("%s: bound to that TPM but to no state of the machine; --for-pcrs would",
+			key_path);
 	}
 	return kt_sealed_add_tpm(sealed, &public, &words, e);
 }
@@ -57,8 +58,8 @@ static int add_recovery(struct kt_sealed *sealed, const char *path, struct kt_er
 	return kt_sealed_add_recovery(sealed, key, e);
 }
 
-int add_offline_recipients(struct kt_sealed *sealed, const struct recipient_options *options,
-	struct kt_error *e)
+int add_offline_recipients(
+	struct kt_sealed *sealed, const struct recipient_options *options, struct kt_error *e)
 {
 	size_t pcr_files = options->for_pcrs.count;
 
@@ -76,8 +77,8 @@ int add_offline_recipients(struct kt_sealed *sealed, const struct recipient_opti
 	return 0;
 }
 
-int check_parent_name(const struct recipient_options *options, const struct kt_parent *srk,
-	struct kt_error *e)
+int check_parent_name(
+	const struct recipient_options *options, const struct kt_parent *srk, struct kt_error *e)
 {
 	TPM2B_NAME expected;
 

@@ -39,8 +39,9 @@ struct common {
 
 #define OPT_TCTI(type)                                                                             \
 	{                                                                                          \
-		"tcti", 'T', "CONFIG", "how to reach the TPM (default $KUBETPM_TCTI, or "          \
-				       KT_TPM_DEFAULT_TCTI ")",                                    \
+		"tcti", 'T', "CONFIG",                                                             \
+			"how to reach the TPM (default $KUBETPM_TCTI, or " KT_TPM_DEFAULT_TCTI     \
+			")",                                                                       \
 			KT_OPT_TEXT, offsetof(type, common.tcti)                                   \
 	}
 #define OPT_VERBOSE(type)                                                                          \
@@ -80,23 +81,26 @@ struct common {
 		"passphrase-file", 0, "FILE", "passphrase of the private key", KT_OPT_TEXT,        \
 			offsetof(type, common.passphrase_file)                                     \
 	}
-#define OPT_END {NULL, 0, NULL, NULL, 0, 0}
+#define OPT_END                                                                                    \
+	{                                                                                          \
+		NULL, 0, NULL, NULL, 0, 0                                                          \
+	}
 
 /* Parses a verb's options, and turns on --verbose. As kt_opt_parse(). */
 KT_CHECKED int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
 	const struct common *common, int *ret_first, bool *ret_done, struct kt_error *e);
 
 /* The PIN from --pin or --pin-file, or NULL if neither was given. `confirm` asks twice. */
-KT_CHECKED int read_pin(const struct common *common, bool confirm, struct kt_secret **ret_pin,
-	struct kt_error *e);
+KT_CHECKED int read_pin(
+	const struct common *common, bool confirm, struct kt_secret **ret_pin, struct kt_error *e);
 
 /* The owner's authorisation value, or NULL. */
-KT_CHECKED int read_owner_auth(const struct common *common, struct kt_secret **ret_auth,
-	struct kt_error *e);
+KT_CHECKED int read_owner_auth(
+	const struct common *common, struct kt_secret **ret_auth, struct kt_error *e);
 
 /* The recovery private key of --key. *ret_key is owned by the caller. */
-KT_CHECKED int read_recovery_key(const struct common *common, EVP_PKEY **ret_key,
-	struct kt_error *e);
+KT_CHECKED int read_recovery_key(
+	const struct common *common, EVP_PKEY **ret_key, struct kt_error *e);
 
 /* Opens a sealed file with --key if given, else with the TPM, which is closed again. */
 KT_CHECKED int open_sealed(const struct kt_sealed *sealed, const struct common *common,
@@ -109,12 +113,12 @@ KT_CHECKED int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error 
 KT_CHECKED int check_secret_output(const struct common *common, struct kt_error *e);
 
 /* The secret to --output (mode 0600, atomically) or standard output. */
-KT_CHECKED int write_secret(const struct common *common, const struct kt_secret *secret,
-	struct kt_error *e);
+KT_CHECKED int write_secret(
+	const struct common *common, const struct kt_secret *secret, struct kt_error *e);
 
 /* A sealed file to --output or standard output. */
-KT_CHECKED int write_sealed(const struct common *common, const struct kt_sealed *sealed,
-	struct kt_error *e);
+KT_CHECKED int write_sealed(
+	const struct common *common, const struct kt_sealed *sealed, struct kt_error *e);
 
 /* Facts that are no secret to standard output. */
 KT_CHECKED int write_stdout(const void *data, size_t len, struct kt_error *e);

@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct kt_error e;
 
 	if (kt_jwk_read_public(data, size, &public, &e) < 0)
-		public = NULL;
-	if (size > 0 && size <= KT_KEY_FILE_MAX_BYTES && kt_secret_from(data, size, &text, &e) == 0 &&
+	public = NULL;
+	if (size > 0 && size <= KT_KEY_FILE_MAX_BYTES &&
+		kt_secret_from(data, size, &text, &e) == 0 &&
 		kt_jwk_read_private(text, NULL, &private, &e) < 0)
-		private = NULL;
+	private = NULL;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sealed files: whatever the bytes, parsing neither crashes nor leaks, and what parses can be written again. */
+/* Sealed files: whatever the bytes, parsing neither crashes nor leaks, and what parses can be
+ * written again. */
 #include <stdlib.h>
 
 #include "lib/sealed.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JWE cryptography: round trips, every changed bit, and a recipient made by another implementation. */
+/* JWE cryptography: round trips, every changed bit, and a recipient made by another implementation.
+ */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ Test(jwe, content_survives_and_no_changed_bit_does)
 	}
 	struct kt_secret *no = NULL;
 
-	cr_assert_eq(kt_jwe_decrypt(cek, "eyJhbGciOiJkaXIifR", iv, ciphertext, 14, tag, &no, &e), -1);
+	cr_assert_eq(
+		kt_jwe_decrypt(cek, "eyJhbGciOiJkaXIifR", iv, ciphertext, 14, tag, &no, &e), -1);
 	cr_assert_eq(kt_jwe_decrypt(cek, aad, iv, ciphertext, 13, tag, &no, &e), -1);
 	cr_assert_eq(kt_jwe_decrypt(cek, aad, iv, ciphertext, 0, tag, &no, &e), -1);
 }
@@ -90,7 +92,8 @@ Test(jwe, wrapped_keys_open_for_their_recipient_alone)
 	}
 }
 
-/* Made with Debian's jose 11: jwe enc with alg ECDH-ES+A256KW, enc A256GCM, plaintext "from jose". */
+/* Made with Debian's jose 11: jwe enc with alg ECDH-ES+A256KW, enc A256GCM, plaintext "from jose".
+ */
 Test(jwe, opens_what_jose_made)
 {
 #include "tests/data/jwe/jose.inc"
@@ -108,7 +111,8 @@ Test(jwe, opens_what_jose_made)
 		0);
 	cr_assert_eq(kt_b64url_decode(jose_iv, strlen(jose_iv), &iv, &iv_len, &e), 0);
 	cr_assert_eq(
-		kt_b64url_decode(jose_ciphertext, strlen(jose_ciphertext), &ciphertext, &len, &e), 0);
+		kt_b64url_decode(jose_ciphertext, strlen(jose_ciphertext), &ciphertext, &len, &e),
+		0);
 	cr_assert_eq(kt_b64url_decode(jose_tag, strlen(jose_tag), &tag, &tag_len, &e), 0);
 	cr_assert_eq(wrapped_len, KT_JWE_WRAPPED_BYTES);
 	cr_assert_eq(iv_len, KT_JWE_IV_BYTES);

@@ -18,8 +18,8 @@ static int read_public(const char *text, EVP_PKEY **ret_key, struct kt_error *e)
 	return kt_jwk_read_public((const uint8_t *)text, strlen(text), ret_key, e);
 }
 
-static int read_private(const char *text, const char *passphrase, EVP_PKEY **ret_key,
-	struct kt_error *e)
+static int read_private(
+	const char *text, const char *passphrase, EVP_PKEY **ret_key, struct kt_error *e)
 {
 	auto_secret struct kt_secret *secret = NULL, *pass = NULL;
 
@@ -55,8 +55,8 @@ Test(jwk, reads_the_rfc_key)
 	auto_pkey EVP_PKEY *public = NULL, *private = NULL;
 	struct kt_error e = {0};
 
-	cr_assert_eq(read_public(PUBLIC ",\"use\":\"enc\",\"kid\":\"1\"}", &public, &e), 0, "%s",
-		e.msg);
+	cr_assert_eq(
+		read_public(PUBLIC ",\"use\":\"enc\",\"kid\":\"1\"}", &public, &e), 0, "%s", e.msg);
 	cr_assert_eq(read_private(PUBLIC ",\"d\":\"" RFC7517_D "\"}", NULL, &private, &e), 0, "%s",
 		e.msg);
 	cr_assert_eq(EVP_PKEY_eq(public, private), 1);
@@ -97,9 +97,10 @@ Test(jwk, refuses_damaged_keys)
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X "\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X "\",\"y\":\"AA\"}",
 		/* not on the curve: x twice */
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X "\",\"y\":\"" RFC7517_X "\"}",
-		"{\"kty\":\"EC\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X "\",\"y\":\""
-		RFC7517_Y "\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X "\",\"y\":\"" RFC7517_X
+		"\"}",
+		"{\"kty\":\"EC\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" RFC7517_X
+		"\",\"y\":\"" RFC7517_Y "\"}",
 		"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
 		"hello",
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sealed file without a TPM: made for another machine and a recovery key, opened with the key, and
- * attacked in between.
+ * The sealed file without a TPM: made for another machine and a recovery key, opened with the key,
+ * and attacked in between.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -58,7 +58,8 @@ static char *copy_text(const struct kt_secret *text)
 	return strndup(kt_secret_bytes(text), kt_secret_len(text));
 }
 
-/* 0 if the text parses and opens to exactly the secret, else the error's code; anything else is a failed test. */
+/* 0 if the text parses and opens to exactly the secret, else the error's code; anything else is a
+ * failed test. */
 static enum kt_code try_open(const char *text, size_t len, EVP_PKEY *key)
 {
 	auto_sealed struct kt_sealed *sealed = NULL;
@@ -216,8 +217,8 @@ Test(sealed, refuses_a_slot_of_another_file)
 	const char *end_two = strstr(slot_two, "],\"iv\"");
 	auto_free char *mixed = malloc(strlen(one) + strlen(two) + 1);
 
-	sprintf(mixed, "%.*s%.*s%s", (int)(slot_one - one), one, (int)(end_two - slot_two), slot_two,
-		end_one);
+	sprintf(mixed, "%.*s%.*s%s", (int)(slot_one - one), one, (int)(end_two - slot_two),
+		slot_two, end_one);
 	cr_assert_eq(try_open(mixed, strlen(mixed), key), KT_E_INPUT);
 }
 
@@ -272,8 +273,8 @@ Test(sealed, limits_recipients_and_sizes)
 	auto_sealed struct kt_sealed *back = NULL;
 
 	cr_assert_eq(kt_sealed_serialize(sealed, &text, &e), 0, "%s", e.msg);
-	cr_assert_eq(kt_sealed_parse(kt_secret_bytes(text), kt_secret_len(text), &back, &e), 0, "%s",
-		e.msg);
+	cr_assert_eq(kt_sealed_parse(kt_secret_bytes(text), kt_secret_len(text), &back, &e), 0,
+		"%s", e.msg);
 	cr_assert_eq(back->ciphertext_len, KT_SEALED_SECRET_MAX_BYTES);
 }
 

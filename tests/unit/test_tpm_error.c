@@ -11,9 +11,9 @@ Test(tpm_error, measured_codes_have_their_status)
 		TSS2_RC rc;
 		enum kt_code code;
 	} cases[] = {
-		{0x99d, KT_E_POLICY},	/* POLICY_FAIL, session 1 */
-		{0x9a2, KT_E_PIN},	/* BAD_AUTH, session 1 */
-		{0x98e, KT_E_PIN},	/* AUTH_FAIL, session 1 */
+		{0x99d, KT_E_POLICY}, /* POLICY_FAIL, session 1 */
+		{0x9a2, KT_E_PIN},    /* BAD_AUTH, session 1 */
+		{0x98e, KT_E_PIN},    /* AUTH_FAIL, session 1 */
 		{0x921, KT_E_LOCKOUT},
 		{0x1df, KT_E_WRONG_TPM}, /* INTEGRITY, parameter 1 */
 		{0x126, KT_E_REVOKED},
@@ -47,8 +47,8 @@ Test(tpm_error, measured_codes_have_their_status)
 
 Test(tpm_error, only_what_passes_is_temporary)
 {
-	static const TSS2_RC passing[] = {0x902, 0x903, 0x905, 0x922, 0x90a, 0x908,
-		TSS2_RESMGR_TPM_RC_LAYER | 0x902};
+	static const TSS2_RC passing[] = {
+		0x902, 0x903, 0x905, 0x922, 0x90a, 0x908, TSS2_RESMGR_TPM_RC_LAYER | 0x902};
 	static const TSS2_RC lasting[] = {0, 0x99d, 0x921, 0x1df, TSS2_TCTI_RC_IO_ERROR, 0x128};
 
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Completion for sealtool(1).
+
+_sealtool()
+{
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local verb=${COMP_WORDS[1]}
+	local recipients='--pcrs --for --for-pcrs --recovery --parent-name'
+	local pin='--pin --pin-file' key='--key --passphrase-file' common='--verbose --help --version'
+	local options
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover export
+			import pcrs srk doctor --help --version' -- "$current")
+		return
+	fi
+	case $previous in
+	--for | --for-pcrs | --recovery | --output | -o | --key | -k | --pin-file | --passphrase-file | \
+		--owner-auth-file | --key-auth-file)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
+	--purpose | -p)
+		mapfile -t COMPREPLY < <(compgen -W 'exec-credential image-credential kms node-key' -- "$current")
+		return
+		;;
+	--pcrs)
+		mapfile -t COMPREPLY < <(compgen -W 'sha256: sha384: sha512:' -- "$current")
+		compopt -o nospace 2>/dev/null
+		return
+		;;
+	--tcti | -T)
+		mapfile -t COMPREPLY < <(compgen -W 'device:/dev/tpmrm0 tabrmd: swtpm:path=' -- "$current")
+		return
+		;;
+	--name | -n | --slot | -s | --parent-name) return ;;
+	esac
+	case $verb in
+	init) options="--owner-auth-file --tcti --json" ;;
+	seal) options="--name --purpose $recipients $pin --output --tcti" ;;
+	unseal) options="$pin --purpose --output --force --tcti" ;;
+	show) options="--json" ;;
+	reseal) options="--pcrs --slot $pin $key --tcti" ;;
+	recipient) options="$recipients --this-tpm --slot $pin $key --json --tcti" ;;
+	recover) options="$key --output --force" ;;
+	export) options="--tss2 --pcrs $pin --output --owner-auth-file --tcti" ;;
+	import) options="--name --purpose --key-auth-file $recipients $pin --owner-auth-file --output --tcti" ;;
+	pcrs) options="--pcrs --json --tcti" ;;
+	srk) options="--output --json --tcti" ;;
+	doctor) options="--json --tcti" ;;
+	*) return ;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$current")
+	elif [[ $verb == recipient ]] && ((COMP_CWORD == 2)); then
+		mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$current")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		compopt -o filenames 2>/dev/null
+	fi
+}
+complete -F _sealtool sealtool
