@@ -13,11 +13,15 @@
 
 #include <openssl/err.h>
 
+/* C0 controls and DEL, and the C1 controls, which UTF-8 writes as C2 80 to C2 9F. */
 static void make_printable(char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = '?';
+	}
 }
 
 KT_PRINTF(3, 0)

@@ -18,16 +18,16 @@ void kt_hex_encode(const void *data, size_t len, char *ret_text)
 	ret_text[2 * len] = '\0';
 }
 
-/* Value of a digit, or -1. */
-static int digit_value(char c)
+/* Value of a digit, or 16. */
+static unsigned digit_value(char c)
 {
 	if (c >= '0' && c <= '9')
-		return c - '0';
+		return (unsigned)(c - '0');
 	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
+		return (unsigned)(c - 'a') + 10;
 	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+		return (unsigned)(c - 'A') + 10;
+	return 16;
 }
 
 int kt_hex_decode(const char *text, void *ret_data, size_t len, struct kt_error *e)
@@ -39,7 +39,7 @@ int kt_hex_decode(const char *text, void *ret_data, size_t len, struct kt_error 
 		return kt_fail(
 			e, KT_E_INPUT, "expected %zu hex digits, found %zu", 2 * len, text_len);
 	for (size_t i = 0; i < text_len; i++)
-		if (digit_value(text[i]) < 0)
+		if (digit_value(text[i]) > 15)
 			return kt_fail(e, KT_E_INPUT, "character %zu is not a hex digit", i + 1);
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = (uint8_t)(digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));

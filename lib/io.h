@@ -28,9 +28,11 @@ KT_CHECKED int kt_write_all(
 	int fd, const void *data, size_t len, const char *what, struct kt_error *e);
 
 /* Replaces (or makes) `path` with `data`, atomically and durably: written to an unnamed file in the
- * same folder, synced, linked into place, folder synced. An existing file's mode and owner are
- * kept; a new one gets `mode`. A symbolic link is followed. KT_E_INTERNAL; the old file is then
- * untouched. */
+ * same folder, synced, linked into place, folder synced; where unnamed files cannot be had, to a
+ * hidden one, with signals held meanwhile. An existing file's mode and owner are kept; a new one
+ * gets `mode`. A symbolic link to a file is followed. KT_E_REFUSED if `path` is anything but a
+ * regular file, KT_E_USAGE if it cannot be written there at all, KT_E_INTERNAL for a full disk and
+ * the like; the old file is then untouched and nothing else is left. */
 KT_CHECKED int kt_replace_file(
 	const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e);
 

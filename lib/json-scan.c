@@ -49,7 +49,7 @@ static uint8_t peek(const struct scanner *s)
 
 static void skip_space(struct scanner *s)
 {
-	while (s->at < s->len && memchr(" \t\n\r", s->text[s->at], 4) != NULL)
+	while (peek(s) == ' ' || peek(s) == '\t' || peek(s) == '\n' || peek(s) == '\r')
 		s->at++;
 }
 

@@ -73,13 +73,22 @@ int kt_json_parse_secret(
 	return parse(kt_secret_bytes(text), kt_secret_len(text), ret_object, e);
 }
 
+/* json-c lends its own buffer; nobody else holds this tree. */
+static void wipe_string(struct json_object *value)
+{
+	union {
+		const char *lent;
+		void *ours;
+	} text = {.lent = json_object_get_string(value)};
+
+	explicit_bzero(text.ours, (size_t)json_object_get_string_len(value));
+}
+
 static void wipe_strings(struct json_object *value)
 {
 	switch (json_object_get_type(value)) {
 	case json_type_string:
-		/* json-c lends its own buffer; nobody else holds this tree. */
-		explicit_bzero((void *)(uintptr_t)json_object_get_string(value),
-			(size_t)json_object_get_string_len(value));
+		wipe_string(value);
 		break;
 	case json_type_array:
 		for (size_t i = 0; i < json_object_array_length(value); i++)

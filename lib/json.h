@@ -28,8 +28,7 @@ static inline void kt_json_put(struct json_object *object)
 KT_AUTO(json, struct json_object *, kt_json_put)
 #define auto_json __attribute__((cleanup(kt_auto_json)))
 
-/* Scan only: is this one well-formed JSON text without doubled names? KT_E_INPUT with the offset.
- */
+/* Is this one well-formed JSON text without doubled names? KT_E_INPUT, with the offset. */
 KT_CHECKED int kt_json_scan(const char *text, size_t len, struct kt_error *e);
 
 /* Length of the UTF-8 sequence that `text` (of `len` bytes) starts with, or 0 if it is none. */

@@ -132,7 +132,7 @@ static bool append(char *text, size_t size, size_t *used, const char *piece)
 	return true;
 }
 
-/* The longest text, four banks of 24 indices each, takes 275 of the KT_PCR_TEXT_MAX bytes. */
+/* The longest text, four banks of 24 indices each, takes 274 of the KT_PCR_TEXT_MAX bytes. */
 void kt_pcr_format(const struct kt_pcr_set *set, char ret_text[KT_PCR_TEXT_MAX])
 {
 	size_t used = 0;
