@@ -59,12 +59,12 @@ KT_CHECKED int kt_policy_start(TPMI_ALG_HASH alg, TPM2B_DIGEST *ret_digest, stru
  */
 KT_CHECKED int kt_policy_extend_pcr(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
 	const TPML_PCR_SELECTION *selection, const TPM2B_DIGEST *pcr_digest, struct kt_error *e);
-KT_CHECKED int kt_policy_extend_auth_value(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
-	struct kt_error *e);
-KT_CHECKED int kt_policy_extend_command_code(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest, TPM2_CC code,
-	struct kt_error *e);
-KT_CHECKED int kt_policy_extend_locality(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
-	TPMA_LOCALITY locality, struct kt_error *e);
+KT_CHECKED int kt_policy_extend_auth_value(
+	TPMI_ALG_HASH alg, TPM2B_DIGEST *digest, struct kt_error *e);
+KT_CHECKED int kt_policy_extend_command_code(
+	TPMI_ALG_HASH alg, TPM2B_DIGEST *digest, TPM2_CC code, struct kt_error *e);
+KT_CHECKED int kt_policy_extend_locality(
+	TPMI_ALG_HASH alg, TPM2B_DIGEST *digest, TPMA_LOCALITY locality, struct kt_error *e);
 KT_CHECKED int kt_policy_extend_counter_timer(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
 	const TPM2B_OPERAND *operand, UINT16 offset, TPM2_EO operation, struct kt_error *e);
 KT_CHECKED int kt_policy_extend_secret(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
@@ -76,8 +76,8 @@ KT_CHECKED int kt_policy_extend_authorize(TPMI_ALG_HASH alg, TPM2B_DIGEST *diges
 KT_CHECKED int kt_policy_extend_or(TPMI_ALG_HASH alg, TPM2B_DIGEST *digest,
 	const TPM2B_DIGEST *branches, size_t count, struct kt_error *e);
 
-/* Digest of all steps in order. KT_E_INPUT if a step cannot be computed offline (a PolicyPCR without
- * digest) or is of an unknown command. */
+/* Digest of all steps in order. KT_E_INPUT if a step cannot be computed offline (a PolicyPCR
+ * without digest) or is of an unknown command. */
 KT_CHECKED int kt_policy_digest(TPMI_ALG_HASH alg, const struct kt_policy *policy,
 	TPM2B_DIGEST *ret_digest, struct kt_error *e);
 

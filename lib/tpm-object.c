@@ -104,59 +104,67 @@ int kt_object_seal(struct kt_tpm *tpm, const struct kt_parent *parent, const str
 	return 0;
 }
 
-static int import(struct kt_tpm *tpm, const struct kt_parent *parent,
-	const struct kt_object *object, TPM2B_PRIVATE **ret_private, struct kt_error *e)
+/* What all steps of opening an object share; borrowed. */
+struct opening {
+	struct kt_tpm *tpm;
+	const struct kt_parent *parent;
+	const struct kt_object *object;
+	const struct kt_policy *policy;
+	const struct kt_object_auth *auth;
+};
+
+static int import(const struct opening *o, TPM2B_PRIVATE **ret_private, struct kt_error *e)
 {
 	const TPMT_SYM_DEF_OBJECT no_inner_wrapper = {.algorithm = TPM2_ALG_NULL};
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
 
 	do
-		rc = Esys_Import(kt_tpm_esys(tpm), parent->handle, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-			ESYS_TR_NONE, NULL, object->public, object->private, object->seed,
-			&no_inner_wrapper, ret_private);
-	while (kt_tpm_retry(tpm, &retry, rc));
+		rc = Esys_Import(kt_tpm_esys(o->tpm), o->parent->handle, ESYS_TR_PASSWORD,
+			ESYS_TR_NONE, ESYS_TR_NONE, NULL, o->object->public, o->object->private,
+			o->object->seed, &no_inner_wrapper, ret_private);
+	while (kt_tpm_retry(o->tpm, &retry, rc));
 	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_Import");
 }
 
-static int load(struct kt_tpm *tpm, const struct kt_parent *parent, const struct kt_object *object,
-	ESYS_TR *ret_handle, struct kt_error *e)
+static int load(const struct opening *o, ESYS_TR *ret_handle, struct kt_error *e)
 {
 	auto_esys TPM2B_PRIVATE *imported = NULL;
 	struct kt_tpm_retry retry = {0};
-	ESYS_TR handle;
+	ESYS_TR handle = ESYS_TR_NONE;
 	TSS2_RC rc;
 
-	if (kt_tpm_check(tpm, e) < 0)
+	if (kt_tpm_check(o->tpm, e) < 0)
 		return -1;
-	if (object->seed != NULL && import(tpm, parent, object, &imported, e) < 0)
+	if (o->object->seed != NULL && import(o, &imported, e) < 0)
 		return -1;
 	do
-		rc = Esys_Load(kt_tpm_esys(tpm), parent->handle, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-			ESYS_TR_NONE, imported != NULL ? imported : object->private, object->public,
+		rc = Esys_Load(kt_tpm_esys(o->tpm), o->parent->handle, ESYS_TR_PASSWORD,
+			ESYS_TR_NONE, ESYS_TR_NONE,
+			imported != NULL ? imported : o->object->private, o->object->public,
 			&handle);
-	while (kt_tpm_retry(tpm, &retry, rc));
+	while (kt_tpm_retry(o->tpm, &retry, rc));
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "TPM2_Load");
-	if (kt_tpm_track(tpm, handle, e) < 0)
+	if (kt_tpm_track(o->tpm, handle, e) < 0)
 		return -1;
 	*ret_handle = handle;
 	return 0;
 }
 
-/* A session that satisfies the policy, or one for the bare authValue where there is none. */
-static int start_session(struct kt_tpm *tpm, const struct kt_parent *parent, TPMI_ALG_HASH alg,
-	const struct kt_policy *policy, const struct kt_object_auth *auth, ESYS_TR *ret_session,
-	struct kt_error *e)
+/* A session that satisfies the policy, or one for the bare authValue where that is enough. */
+static int start_session(const struct opening *o, ESYS_TR *ret_session, struct kt_error *e)
 {
-	const struct kt_policy_auth policy_auth = {.owner_auth = auth->owner_auth};
-	ESYS_TR session;
+	const TPMT_PUBLIC *object = &o->object->public->publicArea;
+	bool bare =
+		o->policy->count == 0 && (object->objectAttributes & TPMA_OBJECT_USERWITHAUTH) != 0;
+	ESYS_TR session = ESYS_TR_NONE;
 
-	if (kt_session_start(tpm, parent, policy->count == 0 ? KT_SESSION_HMAC : KT_SESSION_POLICY,
-		    KT_SESSION_ENCRYPT, alg, &session, e) < 0)
+	if (kt_session_start(o->tpm, o->parent, bare ? KT_SESSION_HMAC : KT_SESSION_POLICY,
+		    KT_SESSION_ENCRYPT, object->nameAlg, &session, e) < 0)
 		return -1;
-	if (kt_tpm_run_policy(tpm, session, parent, policy, &policy_auth, e) < 0) {
-		kt_tpm_flush(tpm, session);
+	if (kt_tpm_run_policy(o->tpm, session, o->parent, o->policy, &o->auth->policy, e) < 0) {
+		kt_tpm_flush(o->tpm, session);
 		return -1;
 	}
 	*ret_session = session;
@@ -186,21 +194,20 @@ static TSS2_RC unseal(
 	return rc;
 }
 
-/* `object` is loaded, `session` fresh. */
-static int unseal_loaded(struct kt_tpm *tpm, const struct kt_parent *parent, ESYS_TR object,
-	TPMI_ALG_HASH alg, const struct kt_policy *policy, const struct kt_object_auth *auth,
-	ESYS_TR session, struct kt_secret **ret_data, struct kt_error *e)
+/* `handle` is loaded, `session` fresh. */
+static int unseal_loaded(const struct opening *o, ESYS_TR handle, ESYS_TR session,
+	struct kt_secret **ret_data, struct kt_error *e)
 {
 	auto_esys TPM2B_SENSITIVE_DATA *data = NULL;
 	TSS2_RC rc;
 
-	if (kt_tpm_set_auth(tpm, object, auth->value, e) < 0)
+	if (kt_tpm_set_auth(o->tpm, handle, o->auth->value, e) < 0)
 		return -1;
-	rc = unseal(tpm, object, session, &data);
+	rc = unseal(o->tpm, handle, session, &data);
 	for (int i = 0; kt_rc_base(rc) == TPM2_RC_PCR_CHANGED && i < PCR_CHANGED_TRIES; i++) {
-		if (start_session(tpm, parent, alg, policy, auth, &session, e) < 0)
+		if (start_session(o, &session, e) < 0)
 			return -1;
-		rc = unseal(tpm, object, session, &data);
+		rc = unseal(o->tpm, handle, session, &data);
 	}
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "TPM2_Unseal");
@@ -211,18 +218,18 @@ int kt_object_unseal(struct kt_tpm *tpm, const struct kt_parent *parent,
 	const struct kt_object *object, const struct kt_policy *policy,
 	const struct kt_object_auth *auth, struct kt_secret **ret_data, struct kt_error *e)
 {
-	TPMI_ALG_HASH alg = object->public->publicArea.nameAlg;
+	const struct opening o = {tpm, parent, object, policy, auth};
 	ESYS_TR session = ESYS_TR_NONE, handle = ESYS_TR_NONE;
 	int status;
 
 	/* The policy first: where it does not hold, nothing needs to be loaded. */
-	if (start_session(tpm, parent, alg, policy, auth, &session, e) < 0)
+	if (start_session(&o, &session, e) < 0)
 		return -1;
-	if (load(tpm, parent, object, &handle, e) < 0) {
+	if (load(&o, &handle, e) < 0) {
 		kt_tpm_flush(tpm, session);
 		return -1;
 	}
-	status = unseal_loaded(tpm, parent, handle, alg, policy, auth, session, ret_data, e);
+	status = unseal_loaded(&o, handle, session, ret_data, e);
 	kt_tpm_flush(tpm, handle);
 	return status;
 }

@@ -21,8 +21,8 @@ struct kt_object {
 
 /* What it takes to open an object; borrowed, members may be NULL. */
 struct kt_object_auth {
-	const struct kt_secret *value;	    /* authValue (PIN) */
-	const struct kt_secret *owner_auth; /* for a PolicySecret on the owner hierarchy */
+	const struct kt_secret *value; /* authValue (PIN) */
+	struct kt_policy_auth policy;
 };
 
 /*

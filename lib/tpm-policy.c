@@ -81,17 +81,29 @@ static int run_simple(
 	return -1;
 }
 
-/* Only hierarchies can be named without knowing somebody else's object. */
-static int hierarchy_of(
-	TPM2_HANDLE hint, const TPM2B_NAME *name, ESYS_TR *ret_handle, struct kt_error *e)
+static TPM2_HANDLE entity_handle(const struct kt_policy_step *step)
 {
+	const TPM2B_NAME *name = &step->secret.name;
+
 	/* The Name of a permanent handle is the handle itself (Part 1, 16). */
 	if (name->size == sizeof(UINT32))
-		hint = (TPM2_HANDLE)name->name[0] << 24 | (TPM2_HANDLE)name->name[1] << 16 |
+		return (TPM2_HANDLE)name->name[0] << 24 | (TPM2_HANDLE)name->name[1] << 16 |
 		       (TPM2_HANDLE)name->name[2] << 8 | name->name[3];
-	switch (hint) {
+	return step->secret.hint;
+}
+
+/* The entity whose secret is asked for, and its authorisation value. */
+static int find_entity(struct run *run, const struct kt_policy_step *step, ESYS_TR *ret_handle,
+	const struct kt_secret **ret_auth, struct kt_error *e)
+{
+	TPM2_HANDLE handle = entity_handle(step);
+	struct kt_parent object;
+
+	*ret_auth = NULL;
+	switch (handle) {
 	case TPM2_RH_OWNER:
 		*ret_handle = ESYS_TR_RH_OWNER;
+		*ret_auth = run->auth->owner_auth;
 		return 0;
 	case TPM2_RH_ENDORSEMENT:
 		*ret_handle = ESYS_TR_RH_ENDORSEMENT;
@@ -99,12 +111,22 @@ static int hierarchy_of(
 	case TPM2_RH_NULL:
 		*ret_handle = ESYS_TR_RH_NULL;
 		return 0;
-	default:
-		return kt_fail(e, KT_E_REFUSED,
-			"the policy asks for the secret of object 0x%08x; only the owner and "
-			"endorsement hierarchies are supported",
-			hint);
 	}
+	if (handle >> TPM2_HR_SHIFT != TPM2_HT_PERSISTENT)
+		return kt_fail(e, KT_E_REFUSED,
+			"the policy asks for the secret of 0x%08x; only hierarchies and persistent "
+			"objects can be asked",
+			handle);
+	if (kt_parent_load(run->tpm, handle, &object, e) < 0)
+		return -1;
+	if (!kt_name_equal(&object.name, &step->secret.name))
+		return kt_fail(e, KT_E_POLICY,
+			"the policy asks for the secret of an object at 0x%08x, where another one "
+			"is now",
+			handle);
+	*ret_handle = object.handle;
+	*ret_auth = run->auth->object_auth;
+	return 0;
 }
 
 static int run_secret(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
@@ -114,11 +136,8 @@ static int run_secret(struct run *run, const struct kt_policy_step *step, struct
 	ESYS_TR handle = ESYS_TR_NONE, session = ESYS_TR_PASSWORD;
 	TSS2_RC rc;
 
-	if (hierarchy_of(step->secret.hint, &step->secret.name, &handle, e) < 0)
-		return -1;
-	if (handle == ESYS_TR_RH_OWNER && run->auth != NULL)
-		auth = run->auth->owner_auth;
-	if (kt_tpm_set_auth(run->tpm, handle, auth, e) < 0)
+	if (find_entity(run, step, &handle, &auth, e) < 0 ||
+		kt_tpm_set_auth(run->tpm, handle, auth, e) < 0)
 		return -1;
 	/* A value must not cross the bus in clear; an empty one has nothing to hide. */
 	if (auth != NULL && kt_session_start(run->tpm, run->salt, KT_SESSION_HMAC,

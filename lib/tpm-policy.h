@@ -6,10 +6,10 @@
 #include "lib/policy.h"
 #include "lib/tpm-session.h"
 
-/* What steps may ask for besides the machine's state; borrowed. */
+/* What steps may ask for besides the machine's state; borrowed, each may be NULL (empty). */
 struct kt_policy_auth {
-	const struct kt_secret
-		*owner_auth; /* for a PolicySecret on the owner hierarchy; may be NULL */
+	const struct kt_secret *owner_auth;  /* for a PolicySecret on the owner hierarchy */
+	const struct kt_secret *object_auth; /* for one on a persistent object */
 };
 
 /* One TPM command a step (three for PolicyAuthorize). KT_E_POLICY if a step does not hold.

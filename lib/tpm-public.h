@@ -26,7 +26,9 @@ KT_CHECKED int kt_public_marshal(
 /* nameAlg ‖ H(TPMT_PUBLIC) (Part 1, 16 Names). KT_E_INPUT for an unknown nameAlg. */
 KT_CHECKED int kt_public_name(const TPM2B_PUBLIC *public, TPM2B_NAME *ret_name, struct kt_error *e);
 void kt_name_format(const TPM2B_NAME *name, char ret_text[KT_NAME_TEXT_MAX]);
+/* Only Names that are hashes (objects, NV indices), of a known algorithm. KT_E_INPUT. */
 KT_CHECKED int kt_name_parse(const char *text, TPM2B_NAME *ret_name, struct kt_error *e);
+/* No Name (size 0) equals nothing, not even itself. */
 bool kt_name_equal(const TPM2B_NAME *a, const TPM2B_NAME *b);
 
 /* Storage root key, ECC P-256, TCG EK Credential Profile template H-2 with SRK attributes

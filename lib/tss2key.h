@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TSS2 key files: "ASN.1 Specification for TPM 2.0 Key Files" (draft-bottomley-tpm2-keys), DER or PEM.
- * We write the draft's form and read what other implementations write: see reading notes in the .c.
- * Pure; fuzzed.
+ * TSS2 key files: "ASN.1 Specification for TPM 2.0 Key Files" (draft-bottomley-tpm2-keys), DER or
+ * PEM. We write the draft's form and read what other implementations write: see reading notes in
+ * the .c. Pure; fuzzed.
  */
 #ifndef KT_LIB_TSS2KEY_H
 #define KT_LIB_TSS2KEY_H
@@ -54,18 +54,19 @@ struct kt_tss2key {
 /* Zeroed, owned by the caller; free() it. NULL if out of memory. */
 struct kt_tss2key *kt_tss2key_new(void);
 
-/* DER, the whole buffer. KT_E_INPUT: damaged, an unknown type, a policy command that has no defined form. */
-KT_CHECKED int kt_tss2key_from_der(const uint8_t *der, size_t len, struct kt_tss2key *ret_key,
-	struct kt_error *e);
+/* DER, the whole buffer. KT_E_INPUT: damaged, an unknown type, a policy command that has no defined
+ * form. */
+KT_CHECKED int kt_tss2key_from_der(
+	const uint8_t *der, size_t len, struct kt_tss2key *ret_key, struct kt_error *e);
 
-/* PEM ("TSS2 PRIVATE KEY", or the legacy "TSS2 KEY BLOB"; text before it is skipped) or DER, told apart
- * by the first bytes. */
-KT_CHECKED int kt_tss2key_from_file(const uint8_t *data, size_t len, struct kt_tss2key *ret_key,
-	struct kt_error *e);
+/* PEM ("TSS2 PRIVATE KEY", or the legacy "TSS2 KEY BLOB"; text before it is skipped) or DER, told
+ * apart by the first bytes. */
+KT_CHECKED int kt_tss2key_from_file(
+	const uint8_t *data, size_t len, struct kt_tss2key *ret_key, struct kt_error *e);
 
 /* The draft's form. *ret_der is owned by the caller. KT_E_INTERNAL. */
-KT_CHECKED int kt_tss2key_to_der(const struct kt_tss2key *key, uint8_t **ret_der, size_t *ret_len,
-	struct kt_error *e);
+KT_CHECKED int kt_tss2key_to_der(
+	const struct kt_tss2key *key, uint8_t **ret_der, size_t *ret_len, struct kt_error *e);
 
 /* PEM of the same, NUL-terminated, owned by the caller. */
 KT_CHECKED int kt_tss2key_to_pem(const struct kt_tss2key *key, char **ret_pem, struct kt_error *e);

@@ -16,6 +16,7 @@ struct options {
 	const char *name;
 	const char *purpose;
 	const char *key_auth_file;
+	const char *policy_auth_file;
 };
 
 static const struct kt_opt opts[] = {
@@ -25,6 +26,8 @@ static const struct kt_opt opts[] = {
 		KT_OPT_TEXT, offsetof(struct options, purpose)},
 	{"key-auth-file", 0, "FILE", "authorisation value (password) of the TSS2 key", KT_OPT_TEXT,
 		offsetof(struct options, key_auth_file)},
+	{"policy-auth-file", 0, "FILE", "authorisation value of the object its policy asks for",
+		KT_OPT_TEXT, offsetof(struct options, policy_auth_file)},
 	OPT_RECIPIENTS(struct options),
 	OPT_PIN(struct options),
 	OPT_OWNER_AUTH(struct options),
@@ -54,18 +57,21 @@ static int read_key(const char *path, struct kt_tss2key *ret_key, struct kt_erro
 static int open_parent(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	const struct kt_secret *owner_auth, struct kt_parent *ret_parent, struct kt_error *e)
 {
-	const TPM2B_PUBLIC *template =
-		key->rsa_parent ? &kt_template_srk_rsa : &kt_template_srk_ecc;
+	TPM2B_PUBLIC template = key->rsa_parent ? kt_template_srk_rsa : kt_template_srk_ecc;
 
+	/* What the first versions of the format meant by "a primary of the hierarchy". */
+	if (key->legacy)
+		template.publicArea.objectAttributes &=
+			~(TPMA_OBJECT)(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT);
 	switch (key->parent) {
 	case TPM2_RH_OWNER:
 		return kt_primary_create(
-			tpm, ESYS_TR_RH_OWNER, owner_auth, template, ret_parent, e);
+			tpm, ESYS_TR_RH_OWNER, owner_auth, &template, ret_parent, e);
 	case TPM2_RH_ENDORSEMENT:
 		return kt_primary_create(
-			tpm, ESYS_TR_RH_ENDORSEMENT, NULL, template, ret_parent, e);
+			tpm, ESYS_TR_RH_ENDORSEMENT, NULL, &template, ret_parent, e);
 	case TPM2_RH_NULL:
-		return kt_primary_create(tpm, ESYS_TR_RH_NULL, NULL, template, ret_parent, e);
+		return kt_primary_create(tpm, ESYS_TR_RH_NULL, NULL, &template, ret_parent, e);
 	default:
 		return kt_parent_load(tpm, key->parent, ret_parent, e);
 	}
@@ -124,27 +130,38 @@ static int check_auth(
 	return 0;
 }
 
+/* An authorisation value from an option's file, or NULL. */
+static int read_auth(const char *path, struct kt_secret **ret_auth, struct kt_error *e)
+{
+	*ret_auth = NULL;
+	return path != NULL ? kt_pin_read_file(path, KT_PIN_MAX_BYTES, ret_auth, e) : 0;
+}
+
 static int open_key(const struct kt_tss2key *key, const struct options *options,
 	struct kt_secret **ret_secret, struct kt_error *e)
 {
-	auto_secret struct kt_secret *owner_auth = NULL, *value = NULL;
+	auto_secret struct kt_secret *owner = NULL, *value = NULL, *other = NULL;
 	auto_tpm struct kt_tpm *tpm = NULL;
 	struct kt_parent parent;
 	struct kt_object_auth auth;
 
-	if (read_owner_auth(&options->common, &owner_auth, e) < 0 ||
-		(options->key_auth_file != NULL &&
-			kt_pin_read_file(options->key_auth_file, KT_PIN_MAX_BYTES, &value, e) < 0))
+	if (read_owner_auth(&options->common, &owner, e) < 0 ||
+		read_auth(options->key_auth_file, &value, e) < 0 ||
+		read_auth(options->policy_auth_file, &other, e) < 0)
 		return -1;
-	auth = (struct kt_object_auth){.value = value, .owner_auth = owner_auth};
+	auth = (struct kt_object_auth){
+		.value = value,
+		.policy = {.owner_auth = owner, .object_auth = other},
+	};
 	if (check_auth(key, &auth, e) < 0 || kt_tpm_open(options->common.tcti, &tpm, e) < 0 ||
-		open_parent(key, tpm, owner_auth, &parent, e) < 0)
+		open_parent(key, tpm, owner, &parent, e) < 0)
 		return -1;
 	if (unseal_key(key, tpm, &parent, &auth, ret_secret, e) == 0)
 		return 0;
-	return e->code == KT_E_PIN && value == NULL
-		       ? kt_hint(e, "give the key's password with --key-auth-file")
-		       : -1;
+	if (e->code == KT_E_PIN && value == NULL)
+		return kt_hint(e, "give the key's password with --key-auth-file, or that of the "
+				  "object its policy names with --policy-auth-file");
+	return -1;
 }
 
 static int run(int argc, char *argv[], struct kt_error *e)
