@@ -65,6 +65,9 @@ static const struct {
 	{TSS2_ESYS_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},
 	{TSS2_SYS_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},
 	{TSS2_TCTI_RC_MALFORMED_RESPONSE, KT_E_REFUSED, "the TPM's response is malformed"},
+	/* ESYS stops being usable after a response it cannot parse; we never call it out of order.
+	 */
+	{TSS2_ESYS_RC_BAD_SEQUENCE, KT_E_REFUSED, "the TPM's response is malformed"},
 	{TSS2_ESYS_RC_MEMORY, KT_E_INTERNAL, "out of memory"},
 };
 
@@ -105,6 +108,8 @@ static enum kt_code code_of_layer(TSS2_RC rc)
 	switch (rc & TSS2_RC_LAYER_MASK) {
 	case TSS2_TCTI_RC_LAYER:
 		return KT_E_TPM;
+	case TSS2_MU_RC_LAYER: /* unmarshalling what the TPM answered */
+		return KT_E_REFUSED;
 	case TSS2_TPM_RC_LAYER:
 	case TSS2_RESMGR_RC_LAYER:
 	case TSS2_RESMGR_TPM_RC_LAYER:

@@ -7,6 +7,7 @@
 
 #include "lib/io.h"
 #include "lib/pin.h"
+#include "lib/tpm-info.h"
 #include "lib/tpm-object.h"
 #include "sealtool/recipients.h"
 
@@ -116,17 +117,24 @@ static int unseal_key(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	return kt_object_unseal(tpm, parent, &object, &key->policy, auth, ret_secret, e);
 }
 
-/* Some writers say "no password" wrongly (tpm2-tools before 5.8 writes it inverted). Trying the
- * empty value is free where no failed try is counted. */
-static int check_auth(
-	const struct kt_tss2key *key, const struct kt_object_auth *auth, struct kt_error *e)
+/* Some writers say "has a password" of a key that has none (tpm2-tools before 5.8 writes emptyAuth
+ * inverted), so the empty value is worth a try. Where failed tries count, the last one before the
+ * lockout is left to the operator. */
+static int check_auth(const struct kt_tss2key *key, const struct kt_object_auth *auth,
+	struct kt_tpm *tpm, struct kt_error *e)
 {
 	bool counted = (key->public.publicArea.objectAttributes & TPMA_OBJECT_NODA) == 0;
+	UINT32 tries, interval;
 
-	if (!key->empty_auth && auth->value == NULL && counted)
+	if (key->empty_auth || auth->value != NULL || !counted)
+		return 0;
+	if (kt_tpm_tries_left(tpm, &tries, &interval, e) < 0)
+		return -1;
+	if (tries < 2)
 		return kt_fail(e, KT_E_PIN,
-			"the key has a password; give it with --key-auth-file (failed tries "
-			"count)");
+			"the key may have a password, and one more wrong one locks the TPM: give "
+			"it "
+			"with --key-auth-file");
 	return 0;
 }
 
@@ -153,7 +161,7 @@ static int open_key(const struct kt_tss2key *key, const struct options *options,
 		.value = value,
 		.policy = {.owner_auth = owner, .object_auth = other},
 	};
-	if (check_auth(key, &auth, e) < 0 || kt_tpm_open(options->common.tcti, &tpm, e) < 0 ||
+	if (kt_tpm_open(options->common.tcti, &tpm, e) < 0 || check_auth(key, &auth, tpm, e) < 0 ||
 		open_parent(key, tpm, owner, &parent, e) < 0)
 		return -1;
 	if (unseal_key(key, tpm, &parent, &auth, ret_secret, e) == 0)

@@ -18,7 +18,7 @@ _sealtool()
 	fi
 	case $previous in
 	--for | --for-pcrs | --recovery | --output | -o | --key | -k | --pin-file | --passphrase-file | \
-		--owner-auth-file | --key-auth-file)
+		--owner-auth-file | --key-auth-file | --policy-auth-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
 		return
@@ -47,7 +47,8 @@ _sealtool()
 	recipient) options="$recipients --this-tpm --slot $pin $key --json --tcti" ;;
 	recover) options="$key --output --force" ;;
 	export) options="--tss2 --pcrs $pin --output --owner-auth-file --tcti" ;;
-	import) options="--name --purpose --key-auth-file $recipients $pin --owner-auth-file --output --tcti" ;;
+	import) options="--name --purpose --key-auth-file --policy-auth-file $recipients $pin
+		--owner-auth-file --output --tcti" ;;
 	pcrs) options="--pcrs --json --tcti" ;;
 	srk) options="--output --json --tcti" ;;
 	doctor) options="--json --tcti" ;;
