@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <sys/random.h>
 
 #include "lib/auto.h"
@@ -125,6 +127,10 @@ static int find_target(struct replacement *r, char **ret_path, struct kt_error *
 	char *real;
 	struct stat st;
 
+	/* There, a symbolic link would lead to somebody's open file. */
+	if (strncmp(r->path, "/dev/", strlen("/dev/")) == 0 ||
+		strncmp(r->path, "/proc/", strlen("/proc/")) == 0)
+		return kt_fail(e, KT_E_REFUSED, "%s is no place for a file", r->path);
 	r->exists = stat(r->path, &st) == 0;
 	if (!r->exists && errno != ENOENT)
 		return fail_place(r->path, e);
@@ -298,6 +304,42 @@ int kt_replace_file(const char *path, const void *data, size_t len, mode_t mode,
 	rc = replace_in_folder(&r, e);
 	close(r.folder);
 	return rc;
+}
+
+#define LOCK_TRIES 600
+#define LOCK_PAUSE_NS 50000000
+
+/* Is `fd` still what `path` names? Somebody else may have replaced it while we waited. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat ours, theirs;
+
+	return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+int kt_lock_file(const char *path, int *ret_fd, struct kt_error *e)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+		if (fd < 0)
+			return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			if (is_current(fd, path)) {
+				*ret_fd = fd;
+				fd = -1;
+				return 0;
+			}
+			continue;
+		}
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return kt_fail_errno(e, KT_E_INTERNAL, "cannot lock %s", path);
+		nanosleep(&pause, NULL);
+	}
+	return kt_fail(e, KT_E_BUSY, "%s: another program has kept it locked for 30 seconds", path);
 }
 
 int kt_check_trusted(int fd, const char *path, struct kt_error *e)

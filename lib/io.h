@@ -36,6 +36,11 @@ KT_CHECKED int kt_write_all(
 KT_CHECKED int kt_replace_file(
 	const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e);
 
+/* Locks an existing file against others who would change it too, from before it is read until after
+ * it is replaced: *ret_fd, to be closed by the caller, holds the lock. Waits up to 30 seconds, then
+ * KT_E_BUSY. KT_E_USAGE if it cannot be opened. */
+KT_CHECKED int kt_lock_file(const char *path, int *ret_fd, struct kt_error *e);
+
 /* Fails with KT_E_REFUSED unless `fd` is a regular file that root or the effective user owns and
  * that nobody else can write. `path` is for messages. */
 KT_CHECKED int kt_check_trusted(int fd, const char *path, struct kt_error *e);

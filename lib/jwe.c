@@ -138,8 +138,9 @@ static int agree(
 		return kt_fail_memory(e);
 	if (EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
 		EVP_PKEY_derive(ctx, z, &len) != 1 || len != sizeof(z))
-		return kt_fail_ssl(e, KT_E_INPUT, "key agreement failed");
-	status = concat_kdf(z, ret_kek, e);
+		status = kt_fail_ssl(e, KT_E_INPUT, "key agreement failed");
+	else
+		status = concat_kdf(z, ret_kek, e);
 	OPENSSL_cleanse(z, sizeof(z));
 	return status;
 }

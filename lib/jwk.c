@@ -30,7 +30,7 @@ KT_AUTO(params, OSSL_PARAM *, OSSL_PARAM_free)
 KT_AUTO(clear_bn, BIGNUM *, BN_clear_free)
 #define auto_clear_bn __attribute__((cleanup(kt_auto_clear_bn)))
 
-static int check_curve(const EVP_PKEY *key, struct kt_error *e)
+static int check_curve(EVP_PKEY *key, struct kt_error *e)
 {
 	char group[32];
 
@@ -41,6 +41,10 @@ static int check_curve(const EVP_PKEY *key, struct kt_error *e)
 		return kt_fail(e, KT_E_INPUT,
 			"not a P-256 key; make one with 'openssl genpkey -algorithm EC -pkeyopt "
 			"ec_paramgen_curve:P-256'");
+	/* A file may have the point compressed; we ask for it as it is in a JWK. */
+	if (EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+		    OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
+		return kt_fail_ssl(e, KT_E_INPUT, "not a valid P-256 key");
 	return 0;
 }
 

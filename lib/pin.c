@@ -19,10 +19,11 @@ static int finish_line(struct kt_secret *line, size_t max, const char *what, str
 	const char *bytes = kt_secret_bytes(line);
 	size_t len = kt_secret_len(line);
 
-	if (len > 0 && bytes[len - 1] == '\n')
+	if (len > 0 && bytes[len - 1] == '\n') {
 		len--;
-	if (len > 0 && bytes[len - 1] == '\r')
-		len--;
+		if (len > 0 && bytes[len - 1] == '\r')
+			len--;
+	}
 	if (len == 0)
 		return kt_fail(e, KT_E_INPUT, "%s: empty", what);
 	if (len > max)
@@ -46,11 +47,9 @@ int kt_pin_read_file(const char *path, size_t max, struct kt_secret **ret_pin, s
 	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return kt_fail(e, KT_E_REFUSED,
 			"%s: others can read or write it; 'chmod 600' it, and think again whether "
-			"it is "
-			"still secret",
+			"it is still secret",
 			path);
-	/* Room for the line's end and one byte more, which tells "too long" from "just fits". */
-	if (kt_secret_new(max + 3, &line, e) < 0 || kt_secret_read(line, fd, path, e) < 0 ||
+	if (kt_secret_read_all(fd, KT_PIN_FILE_MAX_BYTES, path, &line, e) < 0 ||
 		finish_line(line, max, path, e) < 0)
 		return -1;
 	*ret_pin = kt_take(line);
@@ -117,7 +116,7 @@ static int ask(
 	struct sigaction old[ENDING_COUNT], action = {.sa_handler = catch_signal};
 	int status;
 
-	if (kt_secret_new(max + 3, &line, e) < 0)
+	if (kt_secret_new(KT_PIN_FILE_MAX_BYTES, &line, e) < 0)
 		return -1;
 	caught_signal = 0;
 	for (size_t i = 0; i < ENDING_COUNT; i++)

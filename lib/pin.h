@@ -9,6 +9,8 @@
  * SHA-256 digest's size. */
 #define KT_PIN_MAX_BYTES 32
 #define KT_PASSPHRASE_MAX_BYTES 1024
+#define KT_AUTH_MAX_BYTES 64 /* of an authorisation value: a SHA-512 digest's size */
+#define KT_PIN_FILE_MAX_BYTES 2048
 
 /* The first line of `path` (1 to `max` bytes, no NUL, nothing behind its newline). KT_E_USAGE if it
  * cannot be opened, KT_E_REFUSED if it is a regular file that others can read or write, KT_E_INPUT

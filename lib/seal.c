@@ -33,7 +33,7 @@ int kt_seal_write(const char *path, const struct kt_sealed *sealed, struct kt_er
 	return kt_replace_file(path, kt_secret_bytes(text), kt_secret_len(text), 0600, e);
 }
 
-static bool is_local(const struct kt_recipient *recipient, const struct kt_parent *srk)
+bool kt_seal_is_local(const struct kt_recipient *recipient, const struct kt_parent *srk)
 {
 	return srk != NULL && kt_name_equal(&recipient->name, &srk->name);
 }
@@ -99,7 +99,7 @@ static int make_tpm_slot(struct kt_recipient *recipient, struct kt_tpm *tpm,
 	slot = new_slot(recipient, e);
 	if (slot == NULL)
 		return -1;
-	if (is_local(recipient, srk)) {
+	if (kt_seal_is_local(recipient, srk)) {
 		if (make_local_slot(recipient, tpm, srk, pin, cek, slot, e) < 0)
 			return -1;
 	} else if (make_remote_slot(recipient, cek, slot, e) < 0) {
@@ -153,10 +153,19 @@ int kt_seal_encrypt(struct kt_sealed *sealed, struct kt_tpm *tpm, const struct k
 	return 0;
 }
 
-static int open_slot(const struct kt_recipient *recipient, struct kt_tpm *tpm,
+static bool has_recovery(const struct kt_sealed *sealed)
+{
+	for (size_t i = 0; i < sealed->count; i++)
+		if (sealed->recipients[i].kind == KT_RECIPIENT_RECOVERY)
+			return true;
+	return false;
+}
+
+static int open_slot(const struct kt_sealed *sealed, size_t index, struct kt_tpm *tpm,
 	const struct kt_parent *srk, const struct kt_secret *pin, struct kt_secret **ret_cek,
 	struct kt_error *e)
 {
+	const struct kt_recipient *recipient = &sealed->recipients[index];
 	const struct kt_object object = {
 		.public = &recipient->slot->public,
 		.private = &recipient->slot->private,
@@ -175,14 +184,17 @@ static int open_slot(const struct kt_recipient *recipient, struct kt_tpm *tpm,
 		return -1;
 	if (kt_object_unseal(tpm, srk, &object, &policy, &auth, ret_cek, e) == 0)
 		return 0;
-	return kt_seal_explain(tpm, &recipient->words, e);
+	/* The parent's Name fits, so "not made by this TPM" means that the bytes were changed. */
+	if (e->code == KT_E_WRONG_TPM)
+		return kt_fail(e, KT_E_INPUT, "the slot is damaged: the TPM does not recognise it");
+	return kt_seal_explain(tpm, &recipient->words, has_recovery(sealed), e);
 }
 
 /* May another slot of this machine still open, after one failed like this? */
 static bool worth_another_slot(enum kt_code code)
 {
 	return code == KT_E_POLICY || code == KT_E_PIN || code == KT_E_LOCKOUT ||
-	       code == KT_E_WRONG_TPM || code == KT_E_INPUT;
+	       code == KT_E_INPUT;
 }
 
 static int fail_no_slot(
@@ -205,17 +217,23 @@ static int fail_no_slot(
 }
 
 static int open_cek(const struct kt_sealed *sealed, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct kt_secret *pin, struct kt_secret **ret_cek, struct kt_error *e)
+	const struct kt_secret *pin, size_t *ret_slot, struct kt_secret **ret_cek,
+	struct kt_error *e)
 {
 	struct kt_error first = {0}, next = {0};
+	bool pin_tried = false;
 
 	for (size_t i = 0; i < sealed->count; i++) {
 		const struct kt_recipient *recipient = &sealed->recipients[i];
 
-		if (recipient->kind != KT_RECIPIENT_TPM2 || !is_local(recipient, srk))
+		if (recipient->kind != KT_RECIPIENT_TPM2 || !kt_seal_is_local(recipient, srk) ||
+			(recipient->words.pin && pin_tried))
 			continue;
-		if (open_slot(recipient, tpm, srk, pin, ret_cek, &next) == 0)
+		if (open_slot(sealed, i, tpm, srk, pin, ret_cek, &next) == 0) {
+			*ret_slot = i;
 			return 0;
+		}
+		pin_tried = pin_tried || next.code == KT_E_PIN || next.code == KT_E_LOCKOUT;
 		if (first.code == KT_E_NONE)
 			first = next;
 		if (!worth_another_slot(next.code))
@@ -235,14 +253,18 @@ static int decrypt(const struct kt_sealed *sealed, const struct kt_secret *cek,
 }
 
 int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *tpm,
-	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e)
+	const struct kt_parent *srk, const struct kt_secret *pin, size_t *ret_slot,
+	struct kt_secret **ret_secret, struct kt_error *e)
 {
 	auto_secret struct kt_secret *cek = NULL;
-	struct kt_parent srk;
+	size_t slot;
 
-	if (kt_srk_load(tpm, &srk, e) < 0 || open_cek(sealed, tpm, &srk, pin, &cek, e) < 0)
+	if (open_cek(sealed, tpm, srk, pin, &slot, &cek, e) < 0 ||
+		decrypt(sealed, cek, ret_secret, e) < 0)
 		return -1;
-	return decrypt(sealed, cek, ret_secret, e);
+	if (ret_slot != NULL)
+		*ret_slot = slot;
+	return 0;
 }
 
 int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,
@@ -271,6 +293,7 @@ int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 {
 	auto_sealed struct kt_sealed *sealed = NULL;
 	auto_tpm struct kt_tpm *tpm = NULL;
+	struct kt_parent srk;
 
 	if (kt_seal_read(path, &sealed, e) < 0)
 		return -1;
@@ -278,9 +301,8 @@ int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 		return kt_fail(e, KT_E_REFUSED,
 			"%s: sealed for purpose \"%s\", not \"%s\"; seal it anew for this purpose",
 			path, sealed->purpose, purpose);
-	if (kt_tpm_open(tcti, &tpm, e) < 0)
-		return -1;
-	if (kt_seal_open_tpm(sealed, tpm, pin, ret_secret, e) < 0)
+	if (kt_tpm_open(tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
+		kt_seal_open_tpm(sealed, tpm, &srk, pin, NULL, ret_secret, e) < 0)
 		return kt_wrap(e, "%s", path);
 	return 0;
 }

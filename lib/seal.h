@@ -23,22 +23,28 @@ KT_CHECKED int kt_seal_write(const char *path, const struct kt_sealed *sealed, s
 /*
  * Makes a new content key, every recipient's slot from what the recipient lists, and the ciphertext
  * of `secret` (1 to KT_SEALED_SECRET_MAX_BYTES bytes). A TPM recipient is this machine's if its
- * Name is that of `srk`; `tpm` and `srk` may be NULL when none is meant to be. Slots with a PIN get
- * `pin`. KT_E_PIN if one has a PIN and none is given, KT_E_REFUSED if another machine's slot has a
- * PIN, or words that do not agree with its digest. Two TPM commands a slot of this machine.
+ * Name is that of `srk`; `tpm` and `srk` may be NULL when none is meant to be. Every slot of this
+ * machine with a PIN gets `pin`: the caller knows that it is the right one, or is meant to be a new
+ * one. KT_E_PIN if it is needed and NULL, KT_E_REFUSED if another machine's slot has a PIN, or
+ * words do not agree with their digest. Two TPM commands a slot of this machine.
  */
 KT_CHECKED int kt_seal_encrypt(struct kt_sealed *sealed, struct kt_tpm *tpm,
 	const struct kt_parent *srk, const struct kt_secret *pin, const struct kt_secret *secret,
 	struct kt_error *e);
 
 /*
- * Opens with this machine's TPM: the first slot that opens wins. Six TPM commands, a seventh for a
- * PIN, another for an imported slot. KT_E_POLICY (the message tells which PCR differs), KT_E_PIN
- * (and how many tries are left), KT_E_LOCKOUT, KT_E_WRONG_TPM (no slot for this machine),
+ * Opens with this machine's TPM: the first slot that opens wins; *ret_slot (may be NULL) tells
+ * which. A PIN is tried on one slot only, since wrong ones are counted. Six TPM commands, a seventh
+ * for a PIN, another for an imported slot. KT_E_POLICY (the message tells which PCR differs),
+ * KT_E_PIN (and how many tries are left), KT_E_LOCKOUT, KT_E_WRONG_TPM (no slot for this machine),
  * KT_E_NOT_PROVISIONED, KT_E_INPUT ...
  */
 KT_CHECKED int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *tpm,
-	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
+	const struct kt_parent *srk, const struct kt_secret *pin, size_t *ret_slot,
+	struct kt_secret **ret_secret, struct kt_error *e);
+
+/* Does a slot belong to the machine with this storage root key (which may be NULL)? */
+bool kt_seal_is_local(const struct kt_recipient *recipient, const struct kt_parent *srk);
 
 /* Opens with a recovery key. KT_E_INPUT if there is no slot for it, or it does not open. */
 KT_CHECKED int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,

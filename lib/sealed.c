@@ -160,7 +160,7 @@ int kt_sealed_encode_header(struct kt_sealed *sealed, struct kt_error *e)
 	char *encoded;
 	struct kt_jsonw w;
 
-	if (kt_secret_new(HEADER_TEXT_MAX, &text, e) < 0)
+	if (kt_secret_new_unlocked(HEADER_TEXT_MAX, &text, e) < 0)
 		return -1;
 	kt_jsonw_init(&w, text);
 	kt_jsonw_begin_object(&w);
@@ -229,7 +229,7 @@ int kt_sealed_serialize(
 			  kt_b64url_encoded_len(sealed->ciphertext_len) + 1024 +
 			  sealed->count * RECIPIENT_TEXT_MAX;
 
-	if (kt_secret_new(capacity, &text, e) < 0)
+	if (kt_secret_new_unlocked(capacity, &text, e) < 0)
 		return -1;
 	kt_jsonw_init(&w, text);
 	kt_jsonw_begin_object(&w);

@@ -44,7 +44,8 @@ static int protect(void *pages, size_t size, struct kt_error *e)
 	return 0;
 }
 
-int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_error *e)
+static int new_secret(
+	size_t capacity, bool locked, struct kt_secret **ret_secret, struct kt_error *e)
 {
 	struct kt_secret *secret;
 	size_t mapped;
@@ -55,7 +56,7 @@ int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_erro
 	secret = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (secret == MAP_FAILED)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot map memory for a secret");
-	if (protect(secret, mapped, e) != 0) {
+	if (locked && protect(secret, mapped, e) != 0) {
 		munmap(secret, mapped);
 		return -1;
 	}
@@ -64,6 +65,16 @@ int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_erro
 	secret->len = 0;
 	*ret_secret = secret;
 	return 0;
+}
+
+int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_error *e)
+{
+	return new_secret(capacity, true, ret_secret, e);
+}
+
+int kt_secret_new_unlocked(size_t capacity, struct kt_secret **ret_secret, struct kt_error *e)
+{
+	return new_secret(capacity, false, ret_secret, e);
 }
 
 int kt_secret_from(const void *bytes, size_t len, struct kt_secret **ret_secret, struct kt_error *e)
@@ -166,6 +177,52 @@ int kt_secret_read(struct kt_secret *secret, int fd, const char *what, struct kt
 	explicit_bzero(secret->bytes + before, secret->capacity - before);
 	secret->len = before;
 	return -1;
+}
+
+#define READ_FIRST_BYTES 3072 /* with its header within one page */
+#define READ_GROWTH 8
+
+/* Moves what was read into a larger secret. */
+static int grow(struct kt_secret **secret, size_t capacity, struct kt_error *e)
+{
+	struct kt_secret *larger;
+
+	if (kt_secret_new(capacity, &larger, e) != 0)
+		return -1;
+	memcpy(larger->bytes, (*secret)->bytes, (*secret)->len);
+	larger->len = (*secret)->len;
+	kt_secret_free(*secret);
+	*secret = larger;
+	return 0;
+}
+
+int kt_secret_read_all(
+	int fd, size_t max, const char *what, struct kt_secret **ret_secret, struct kt_error *e)
+{
+	auto_secret struct kt_secret *secret = NULL;
+	size_t capacity = max < READ_FIRST_BYTES ? max + 1 : READ_FIRST_BYTES;
+
+	if (kt_secret_new(capacity, &secret, e) != 0)
+		return -1;
+	for (;;) {
+		ssize_t n = read(fd, secret->bytes + secret->len, secret->capacity - secret->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return kt_fail_errno(e, KT_E_INTERNAL, "cannot read %s", what);
+		if (n == 0)
+			break;
+		secret->len += (size_t)n;
+		if (secret->len > max)
+			return kt_fail(e, KT_E_INPUT, "%s is longer than %zu bytes", what, max);
+		capacity = secret->capacity * READ_GROWTH;
+		if (secret->len == secret->capacity &&
+			grow(&secret, capacity <= max ? capacity : max + 1, e) != 0)
+			return -1;
+	}
+	*ret_secret = kt_take(secret);
+	return 0;
 }
 
 int kt_secret_write(const struct kt_secret *secret, int fd, const char *what, struct kt_error *e)

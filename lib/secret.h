@@ -20,6 +20,11 @@ struct kt_secret;
  * caller. Fails with KT_E_INTERNAL if memory cannot be had or cannot be locked. */
 KT_CHECKED int kt_secret_new(size_t capacity, struct kt_secret **ret_secret, struct kt_error *e);
 
+/* For text that is no secret but comes from the same writers: not locked, so that it does not count
+ * against RLIMIT_MEMLOCK. Everything else is the same. */
+KT_CHECKED int kt_secret_new_unlocked(
+	size_t capacity, struct kt_secret **ret_secret, struct kt_error *e);
+
 /* A copy of `len` bytes; `capacity` is max(len, 1). */
 KT_CHECKED int kt_secret_from(
 	const void *bytes, size_t len, struct kt_secret **ret_secret, struct kt_error *e);
@@ -52,6 +57,11 @@ bool kt_secret_equal(const struct kt_secret *a, const struct kt_secret *b);
  * source in messages. */
 KT_CHECKED int kt_secret_read(
 	struct kt_secret *secret, int fd, const char *what, struct kt_error *e);
+
+/* All that `fd` gives until end of file, in a secret that fits: locked memory is scarce, so it
+ * starts small and grows. KT_E_INPUT if there are more than `max` bytes. */
+KT_CHECKED int kt_secret_read_all(
+	int fd, size_t max, const char *what, struct kt_secret **ret_secret, struct kt_error *e);
 
 /* Writes all bytes to `fd`. KT_E_INTERNAL on failure. */
 KT_CHECKED int kt_secret_write(

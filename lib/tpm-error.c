@@ -29,6 +29,7 @@ static const struct {
 	{TPM2_RC_SIGNATURE, KT_E_POLICY, "the policy's signature does not verify"},
 	{TPM2_RC_POLICY, KT_E_REVOKED,
 		"a counter or clock condition of the policy no longer holds"},
+	{TPM2_RC_LOCALITY, KT_E_POLICY, "the policy asks for another locality"},
 	{TPM2_RC_AUTH_UNAVAILABLE, KT_E_REFUSED, "the object cannot be used this way"},
 	{TPM2_RC_SIZE, KT_E_INPUT, "the TPM finds a size wrong"},
 	{TPM2_RC_PCR_CHANGED, KT_E_BUSY,

@@ -11,6 +11,7 @@
 #include <tss2/tss2_mu.h>
 
 #include "lib/tpm-internal.h"
+#include "lib/tpm-session.h"
 
 /* ESYS keeps a key as handle ‖ Name ‖ type ‖ TPM2B_PUBLIC; this is what precedes the public area
  * besides the Name. The public area found there is the one ESYS encrypts a session's salt to. */
@@ -163,8 +164,8 @@ static int fail_hierarchy(struct kt_error *e, TSS2_RC rc, const char *command)
 
 	kt_fail_tss(e, rc, command);
 	if (base == TPM2_RC_BAD_AUTH || base == TPM2_RC_AUTH_FAIL)
-		kt_hint(e, "the hierarchy has an authorisation value: give it with "
-			   "--owner-auth-file");
+		kt_hint(e, "wrong or missing authorisation value of the hierarchy "
+			   "(--owner-auth-file, --endorsement-auth-file)");
 	return -1;
 }
 
@@ -200,23 +201,25 @@ void kt_parent_release(struct kt_tpm *tpm, struct kt_parent *parent)
 	parent->handle = ESYS_TR_NONE;
 }
 
-static int make_persistent(
-	struct kt_tpm *tpm, const struct kt_secret *owner_auth, ESYS_TR object, struct kt_error *e)
+/* By now there is a key to salt the session to: the one that is made persistent. */
+static int make_persistent(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
+	const struct kt_parent *primary, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
-	ESYS_TR session = ESYS_TR_NONE, persistent = ESYS_TR_NONE;
+	ESYS_TR session = ESYS_TR_PASSWORD, persistent = ESYS_TR_NONE;
 	TSS2_RC rc;
 
-	if (start_hierarchy_auth(tpm, ESYS_TR_RH_OWNER, owner_auth, &session, e) < 0)
+	if (kt_tpm_set_auth(tpm, ESYS_TR_RH_OWNER, owner_auth, e) < 0)
+		return -1;
+	if (owner_auth != NULL && kt_session_start(tpm, primary, KT_SESSION_HMAC,
+					  KT_SESSION_AUTH_ONLY, TPM2_ALG_SHA256, &session, e) < 0)
 		return -1;
 	do
-		rc = Esys_EvictControl(kt_tpm_esys(tpm), ESYS_TR_RH_OWNER, object, session,
+		rc = Esys_EvictControl(kt_tpm_esys(tpm), ESYS_TR_RH_OWNER, primary->handle, session,
 			ESYS_TR_NONE, ESYS_TR_NONE, KT_SRK_HANDLE, &persistent);
 	while (kt_tpm_retry(tpm, &retry, rc));
 	end_hierarchy_auth(tpm, session, rc);
-	if (rc != TSS2_RC_SUCCESS)
-		return fail_hierarchy(e, rc, "TPM2_EvictControl");
-	return 0;
+	return rc == TSS2_RC_SUCCESS ? 0 : fail_hierarchy(e, rc, "TPM2_EvictControl");
 }
 
 int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
@@ -233,7 +236,7 @@ int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
 	if (kt_primary_create(
 		    tpm, ESYS_TR_RH_OWNER, owner_auth, &kt_template_srk_ecc, &primary, e) < 0)
 		return -1;
-	if (make_persistent(tpm, owner_auth, primary.handle, e) < 0)
+	if (make_persistent(tpm, owner_auth, &primary, e) < 0)
 		return -1;
 	kt_parent_release(tpm, &primary);
 	if (kt_srk_load(tpm, ret_parent, e) < 0 ||

@@ -14,6 +14,19 @@
 /* PCRs may be extended by others between PolicyPCR and Unseal; the policy is then checked anew. */
 #define PCR_CHANGED_TRIES 10
 
+/* Create, Load and Import are authorised by the parent's empty value. */
+static int fail_parent(struct kt_error *e, TSS2_RC rc, const char *command)
+{
+	TSS2_RC base = kt_rc_base(rc);
+
+	if (base == TPM2_RC_AUTH_FAIL || base == TPM2_RC_BAD_AUTH)
+		return kt_fail(e, KT_E_REFUSED,
+			"the parent key has an authorisation value of its own, which is not "
+			"supported (%s)",
+			command);
+	return kt_fail_tss(e, rc, command);
+}
+
 static int fill_sensitive(const struct kt_secret *data, const struct kt_secret *pin,
 	TPM2B_SENSITIVE_CREATE *sensitive, struct kt_error *e)
 {
@@ -93,7 +106,7 @@ int kt_object_seal(struct kt_tpm *tpm, const struct kt_parent *parent, const str
 	OPENSSL_cleanse(&sensitive, sizeof(sensitive));
 	kt_session_end(tpm, session, rc);
 	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_Create");
+		return fail_parent(e, rc, "TPM2_Create");
 	/* What came back unprotected must be what was asked for. */
 	if (public->publicArea.objectAttributes != template.publicArea.objectAttributes ||
 		public->publicArea.authPolicy.size != policy->size ||
@@ -124,7 +137,7 @@ static int import(const struct opening *o, TPM2B_PRIVATE **ret_private, struct k
 			ESYS_TR_NONE, ESYS_TR_NONE, NULL, o->object->public, o->object->private,
 			o->object->seed, &no_inner_wrapper, ret_private);
 	while (kt_tpm_retry(o->tpm, &retry, rc));
-	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_Import");
+	return rc == TSS2_RC_SUCCESS ? 0 : fail_parent(e, rc, "TPM2_Import");
 }
 
 static int load(const struct opening *o, ESYS_TR *ret_handle, struct kt_error *e)
@@ -145,7 +158,7 @@ static int load(const struct opening *o, ESYS_TR *ret_handle, struct kt_error *e
 			&handle);
 	while (kt_tpm_retry(o->tpm, &retry, rc));
 	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_Load");
+		return fail_parent(e, rc, "TPM2_Load");
 	if (kt_tpm_track(o->tpm, handle, e) < 0)
 		return -1;
 	*ret_handle = handle;
@@ -210,7 +223,11 @@ static int unseal_loaded(const struct opening *o, ESYS_TR handle, ESYS_TR sessio
 		rc = unseal(o->tpm, handle, session, &data);
 	}
 	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_Unseal");
+		kt_fail_tss(e, rc, "TPM2_Unseal");
+	if (rc != TSS2_RC_SUCCESS && e->code == KT_E_PIN && o->auth->value == NULL)
+		kt_hint(e, "no authorisation value was given (--key-auth-file, --pin-file)");
+	if (rc != TSS2_RC_SUCCESS)
+		return -1;
 	return take_data(data, ret_data, e);
 }
 

@@ -42,6 +42,7 @@ static int take_values(const TPML_PCR_SELECTION *got, const TPML_DIGEST *values,
 				continue;
 			if (taken >= values->count || b >= want->count ||
 				want->pcrSelections[b].hash != bank->hash ||
+				!selected(&want->pcrSelections[b], i) ||
 				values->digests[taken].size != kt_pcr_bank_size(bank->hash))
 				return kt_fail(
 					e, KT_E_REFUSED, "the TPM's PCR answer is malformed");
@@ -76,7 +77,8 @@ static int read_all(struct kt_tpm *tpm, struct kt_pcr_set *set, bool *ret_torn, 
 		auto_esys TPML_PCR_SELECTION *got = NULL;
 		auto_esys TPML_DIGEST *values = NULL;
 
-		if (read_some(tpm, &want, &counter, &got, &values, e) < 0 ||
+		if (kt_tpm_check(tpm, e) < 0 ||
+			read_some(tpm, &want, &counter, &got, &values, e) < 0 ||
 			take_values(got, values, &want, set, &count, e) < 0)
 			return -1;
 		if (count == 0)
@@ -95,8 +97,6 @@ int kt_tpm_read_pcrs(struct kt_tpm *tpm, struct kt_pcr_set *set, struct kt_error
 {
 	bool torn = true;
 
-	if (kt_tpm_check(tpm, e) < 0)
-		return -1;
 	for (int i = 0; torn && i < READ_TRIES; i++)
 		if (read_all(tpm, set, &torn, e) < 0)
 			return -1;

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 
+#include "lib/pcr.h"
 #include "lib/tpm-internal.h"
 
 struct run {
@@ -63,6 +64,18 @@ static const struct {
 	{TPM2_CC_PolicyCounterTimer, "TPM2_PolicyCounterTimer", run_counter_timer},
 };
 
+static int fail_pcr(const struct kt_policy_step *step, struct kt_error *e)
+{
+	struct kt_error ignored;
+	struct kt_pcr_set pcrs;
+	char text[KT_PCR_TEXT_MAX] = "of a selection we cannot show";
+
+	if (kt_pcr_from_tpml(&step->pcr.selection, &pcrs, &ignored) == 0)
+		kt_pcr_format(&pcrs, text);
+	return kt_fail(e, KT_E_POLICY,
+		"policy not satisfied: the PCRs %s do not have the values it demands", text);
+}
+
 static int run_simple(
 	struct run *run, const struct kt_policy_step *step, size_t which, struct kt_error *e)
 {
@@ -76,7 +89,9 @@ static int run_simple(
 		return 0;
 	kt_fail_tss(e, rc, simple_steps[which].name);
 	/* An explicit digest that is not the present one (Part 3, 23.7) is VALUE. */
-	if (kt_rc_base(rc) == TPM2_RC_VALUE || kt_rc_base(rc) == TPM2_RC_POLICY)
+	if (kt_rc_base(rc) == TPM2_RC_VALUE && step->command == TPM2_CC_PolicyPCR)
+		return fail_pcr(step, e);
+	if (kt_rc_base(rc) == TPM2_RC_POLICY)
 		e->code = KT_E_POLICY;
 	return -1;
 }
@@ -107,6 +122,7 @@ static int find_entity(struct run *run, const struct kt_policy_step *step, ESYS_
 		return 0;
 	case TPM2_RH_ENDORSEMENT:
 		*ret_handle = ESYS_TR_RH_ENDORSEMENT;
+		*ret_auth = run->auth->endorsement_auth;
 		return 0;
 	case TPM2_RH_NULL:
 		*ret_handle = ESYS_TR_RH_NULL;
@@ -149,7 +165,16 @@ static int run_secret(struct run *run, const struct kt_policy_step *step, struct
 	while (kt_tpm_retry(run->tpm, &retry, rc));
 	if (session != ESYS_TR_PASSWORD)
 		kt_session_end(run->tpm, session, rc);
-	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_PolicySecret");
+	if (rc == TSS2_RC_SUCCESS)
+		return 0;
+	kt_fail_tss(e, rc, "TPM2_PolicySecret");
+	if (e->code != KT_E_PIN)
+		return -1;
+	return kt_hint(e, "the policy asks for the authorisation value of %s",
+		handle == ESYS_TR_RH_OWNER	   ? "the owner hierarchy (--owner-auth-file)"
+		: handle == ESYS_TR_RH_ENDORSEMENT ? "the endorsement hierarchy "
+						     "(--endorsement-auth-file)"
+						   : "another object (--policy-auth-file)");
 }
 
 /* aHash of the signature: H(approvedPolicy ‖ policyRef) (Part 3, 23.16). */

@@ -8,7 +8,8 @@
 
 /* What steps may ask for besides the machine's state; borrowed, each may be NULL (empty). */
 struct kt_policy_auth {
-	const struct kt_secret *owner_auth;  /* for a PolicySecret on the owner hierarchy */
+	const struct kt_secret *owner_auth; /* for a PolicySecret on the owner hierarchy */
+	const struct kt_secret *endorsement_auth;
 	const struct kt_secret *object_auth; /* for one on a persistent object */
 };
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,11 +16,13 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "lib/tpm-internal.h"
+#include "lib/tpm-signals.h"
 
 /* Live at one time: a session, a parent, a signer's key and an object, at most. */
 #define LIVE_MAX 8
 #define RETRY_PATIENCE_MS 5000
-#define OPEN_PATIENCE_MS 30000
+#define TURN_PATIENCE_MS 30000
+#define ABRMD_PATIENCE_MS 10000
 #define PAUSE_MIN_MS 4
 #define PAUSE_MAX_MS 250
 
@@ -31,58 +32,31 @@ struct kt_tpm {
 	int turn_fd; /* lock on the folder of a bare software TPM, or -1 */
 	ESYS_TR live[LIVE_MAX];
 	size_t live_count;
-	sigset_t old_mask;
-	bool signals_held;
+	bool holds_signals;
 };
-
-static const int held_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-
-static void fill_held(sigset_t *set)
-{
-	sigemptyset(set);
-	for (size_t i = 0; i < sizeof(held_signals) / sizeof(held_signals[0]); i++)
-		sigaddset(set, held_signals[i]);
-}
-
-static int hold_signals(struct kt_tpm *tpm, struct kt_error *e)
-{
-	sigset_t set;
-
-	fill_held(&set);
-	if (sigprocmask(SIG_BLOCK, &set, &tpm->old_mask) != 0)
-		return kt_fail_errno(e, KT_E_INTERNAL, "cannot block signals");
-	tpm->signals_held = true;
-	return 0;
-}
 
 int kt_tpm_check(struct kt_tpm *tpm, struct kt_error *e)
 {
-	sigset_t pending;
+	int noted = kt_signals_noted();
 
 	(void)tpm;
-	if (sigpending(&pending) != 0)
-		return kt_fail_errno(e, KT_E_INTERNAL, "cannot look for signals");
-	for (size_t i = 0; i < sizeof(held_signals) / sizeof(held_signals[0]); i++)
-		if (sigismember(&pending, held_signals[i]) == 1)
-			return kt_fail(
-				e, KT_E_INTERNAL, "interrupted by %s", strsignal(held_signals[i]));
+	if (noted != 0)
+		return kt_fail(e, KT_E_INTERNAL, "interrupted: %s", strsignal(noted));
 	return 0;
 }
 
-/* Sleeps between half of and the whole pause, so that many waiters do not move in step. Wakes early
- * when a held signal arrives. */
+/* Sleeps between half of and the whole pause, so that many waiters do not move in step. A signal
+ * wakes it. */
 static unsigned pause_for(unsigned ms)
 {
 	struct timespec now, nap;
 	unsigned actual;
-	sigset_t set;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	actual = ms / 2 + (unsigned)(now.tv_nsec / 1000) % (ms / 2 + 1);
 	nap = (struct timespec){
 		.tv_sec = actual / 1000, .tv_nsec = (long)(actual % 1000) * 1000000};
-	if (sigpending(&set) == 0)
-		nanosleep(&nap, NULL);
+	nanosleep(&nap, NULL);
 	return actual;
 }
 
@@ -93,15 +67,18 @@ static unsigned pause_after(unsigned tries)
 	return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
 }
 
-bool kt_tpm_retry(struct kt_tpm *tpm, struct kt_tpm_retry *retry, TSS2_RC rc)
+static bool wait_and_retry(struct kt_tpm_retry *retry, TSS2_RC rc)
 {
-	struct kt_error ignored;
-
-	if (!kt_rc_is_temporary(rc) || retry->waited_ms >= RETRY_PATIENCE_MS ||
-		kt_tpm_check(tpm, &ignored) < 0)
+	if (!kt_rc_is_temporary(rc) || retry->waited_ms >= RETRY_PATIENCE_MS)
 		return false;
 	retry->waited_ms += pause_for(pause_after(retry->tries++));
 	return true;
+}
+
+bool kt_tpm_retry(struct kt_tpm *tpm, struct kt_tpm_retry *retry, TSS2_RC rc)
+{
+	(void)tpm;
+	return kt_signals_noted() == 0 && wait_and_retry(retry, rc);
 }
 
 ESYS_CONTEXT *kt_tpm_esys(struct kt_tpm *tpm)
@@ -135,30 +112,26 @@ void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle)
 
 	if (handle == ESYS_TR_NONE)
 		return;
-	do
+	do /* also when a signal waits: it waits for this */
 		rc = Esys_FlushContext(tpm->esys, handle);
-	while (kt_tpm_retry(tpm, &retry, rc));
+	while (wait_and_retry(&retry, rc));
 	if (rc == TSS2_RC_SUCCESS)
 		kt_tpm_forget(tpm, handle);
 }
 
 /* The folder of a software TPM's unix socket, if that is what `tcti` means: "swtpm:path=DIR/SOCK",
- * also behind "pcap:". */
+ * also as "libtss2-tcti-swtpm.so.0:path=…" or behind "pcap:". */
 static char *turn_folder(const char *tcti)
 {
-	const char *swtpm = strstr(tcti, "swtpm:path=");
+	const char *swtpm = strstr(tcti, "swtpm");
+	const char *start = swtpm != NULL ? strstr(swtpm, "path=") : NULL;
 	auto_free char *path = NULL;
-	char *end;
 
-	if (swtpm == NULL)
+	if (start == NULL)
 		return NULL;
-	path = strdup(swtpm + strlen("swtpm:path="));
-	if (path == NULL)
-		return NULL;
-	end = strchr(path, ',');
-	if (end != NULL)
-		*end = '\0';
-	return strdup(dirname(path));
+	start += strlen("path=");
+	path = strndup(start, strcspn(start, ","));
+	return path != NULL ? strdup(dirname(path)) : NULL;
 }
 
 /* swtpm's socket has no resource manager, and tpm2-tss makes a connection a command: programs that
@@ -177,19 +150,37 @@ static int take_turn(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
 	for (unsigned tries = 0; flock(tpm->turn_fd, LOCK_EX | LOCK_NB) != 0; tries++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return kt_fail_errno(e, KT_E_TPM, "cannot lock %s", folder);
-		if (waited >= OPEN_PATIENCE_MS)
+		if (waited >= TURN_PATIENCE_MS)
 			return kt_fail(e, KT_E_BUSY,
 				"another program has held the software TPM in %s for %d seconds",
-				folder, OPEN_PATIENCE_MS / 1000);
+				folder, TURN_PATIENCE_MS / 1000);
 		waited += pause_for(pause_after(tries < 3 ? tries : 3));
 	}
 	return 0;
 }
 
-/* tpm2-abrmd refuses connections beyond its limit; that passes. Nothing else does. */
-static bool may_come_free(const char *tcti, TSS2_RC rc)
+static bool is_abrmd(const char *tcti)
 {
-	return rc != TSS2_RC_SUCCESS && strncmp(tcti, "tabrmd", strlen("tabrmd")) == 0;
+	return strncmp(tcti, "tabrmd", strlen("tabrmd")) == 0;
+}
+
+/* Runs the TCTI's start. tpm2-abrmd's has GLib print several lines for each refusal, whatever
+ * anybody sets; we have one of our own. */
+static TSS2_RC start_tcti(struct kt_tpm *tpm, const char *tcti)
+{
+	auto_fd int saved = -1, null = -1;
+	TSS2_RC rc;
+
+	if (is_abrmd(tcti)) {
+		saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (saved >= 0 && null >= 0 && dup2(null, STDERR_FILENO) < 0)
+			return TSS2_TCTI_RC_IO_ERROR;
+	}
+	rc = Tss2_TctiLdr_Initialize(tcti, &tpm->tcti);
+	if (saved >= 0 && dup2(saved, STDERR_FILENO) < 0)
+		return TSS2_TCTI_RC_IO_ERROR;
+	return rc;
 }
 
 static int connect_tcti(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
@@ -198,8 +189,10 @@ static int connect_tcti(struct kt_tpm *tpm, const char *tcti, struct kt_error *e
 	TSS2_RC rc;
 
 	for (unsigned tries = 0;; tries++) {
-		rc = Tss2_TctiLdr_Initialize(tcti, &tpm->tcti);
-		if (!may_come_free(tcti, rc) || waited >= OPEN_PATIENCE_MS)
+		rc = start_tcti(tpm, tcti);
+		/* tpm2-abrmd refuses connections beyond its limit; that passes. Nothing else does.
+		 */
+		if (rc == TSS2_RC_SUCCESS || !is_abrmd(tcti) || waited >= ABRMD_PATIENCE_MS)
 			break;
 		waited += pause_for(pause_after(tries));
 	}
@@ -229,9 +222,9 @@ int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
 		return kt_fail_memory(e);
 	tpm->turn_fd = -1;
 	tcti = choose_tcti(tcti);
-	if (take_turn(tpm, tcti, e) < 0 || connect_tcti(tpm, tcti, e) < 0 ||
-		hold_signals(tpm, e) < 0)
+	if (take_turn(tpm, tcti, e) < 0 || connect_tcti(tpm, tcti, e) < 0 || kt_signals_hold(e) < 0)
 		return -1;
+	tpm->holds_signals = true;
 	rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "Esys_Initialize");
@@ -252,7 +245,7 @@ void kt_tpm_close(struct kt_tpm *tpm)
 		Tss2_TctiLdr_Finalize(&tpm->tcti);
 	if (tpm->turn_fd >= 0)
 		close(tpm->turn_fd);
-	if (tpm->signals_held)
-		sigprocmask(SIG_SETMASK, &tpm->old_mask, NULL);
+	if (tpm->holds_signals)
+		kt_signals_release();
 	free(tpm);
 }

@@ -5,9 +5,9 @@
  * tpm-policy.h, tpm-pcr.h, tpm-info.h.
  *
  * Nothing is left behind: kt_tpm_close() flushes every session and transient object that was made.
- * From kt_tpm_open() to kt_tpm_close() SIGTERM, SIGINT, SIGHUP and SIGQUIT are held back
- * (operations fail soon when one is pending), so that a program that is told to end cleans up first
- * and then dies by the signal.
+ * From kt_tpm_open() to kt_tpm_close() the first SIGTERM, SIGINT, SIGHUP or SIGQUIT is noted,
+ * operations fail soon, and the signal takes its course once all is flushed; a second one, or ten
+ * seconds without an end, kill at once. One connection at a time in a process.
  */
 #ifndef KT_LIB_TPM_H
 #define KT_LIB_TPM_H
@@ -25,7 +25,8 @@ struct kt_tpm;
 
 /* Opens "NAME:CONFIG" (tpm2-tss TCTI loader); NULL means $KUBETPM_TCTI, else KT_TPM_DEFAULT_TCTI.
  * On a swtpm unix socket, which has no resource manager, waits for its turn (a lock on the socket's
- * folder) for up to 30 seconds. KT_E_TPM, KT_E_BUSY. Owned by the caller. */
+ * folder) for up to 30 seconds; for a place at tpm2-abrmd up to 10. KT_E_TPM, KT_E_BUSY. Owned by
+ * the caller. */
 KT_CHECKED int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
 
 /* Flushes what is loaded, closes the connection, lets signals through again. NULL is fine. */

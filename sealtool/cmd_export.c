@@ -23,6 +23,7 @@ static const struct kt_opt opts[] = {
 	{"pcrs", 0, "SELECTION", "bind to these PCRs (default: those of this machine's slot)",
 		KT_OPT_TEXT, offsetof(struct options, pcrs)},
 	OPT_PIN(struct options),
+	OPT_NEW_PIN(struct options),
 	OPT_OUTPUT(struct options, "the TSS2 key file (default: standard output)"),
 	OPT_OWNER_AUTH(struct options),
 	OPT_TCTI(struct options),
@@ -30,76 +31,100 @@ static const struct kt_opt opts[] = {
 	OPT_END,
 };
 
-/* The policy the exported object gets: what was asked for, or what this machine's first slot has.
- */
-static int choose_words(const struct kt_sealed *sealed, const struct options *options, bool pin,
-	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_slot_policy *ret_words,
-	struct kt_error *e)
+/* The policy the exported object gets: that of the slot that opened, unless something else is asked
+ * for. */
+static int choose_words(const struct kt_recipient *slot, const struct options *options,
+	bool new_pin, struct kt_tpm *tpm, struct kt_slot_policy *ret_words, struct kt_error *e)
 {
-	auto_sealed struct kt_sealed *scratch = kt_sealed_new();
-	const struct recipient_options wanted = {.pcrs = options->pcrs};
+	struct kt_slot_policy words = slot->words;
 
-	if (scratch == NULL)
-		return kt_fail_memory(e);
-	for (size_t i = 0; options->pcrs == NULL && i < sealed->count; i++) {
-		const struct kt_recipient *slot = &sealed->recipients[i];
-
-		if (slot->kind == KT_RECIPIENT_TPM2 && slot->words_agree &&
-			kt_name_equal(&slot->name, &srk->name)) {
-			*ret_words = slot->words;
-			return 0;
-		}
-	}
-	if (add_this_tpm(scratch, &wanted, pin, tpm, srk, e) < 0)
+	words.pin = words.pin || new_pin;
+	if (options->pcrs != NULL && choose_pcrs(options->pcrs, tpm, &words.pcrs, e) < 0)
 		return -1;
-	*ret_words = scratch->recipients[0].words;
+	*ret_words = words;
 	return 0;
 }
 
 /* The owner hierarchy's H-2 primary encodes alike for all readers; a persistent handle does not
  * (its sign bit). Which one the storage key is, only making the primary again can tell. */
-static TPM2_HANDLE parent_handle(
-	struct kt_tpm *tpm, const struct kt_parent *srk, const struct kt_secret *owner_auth)
+static int choose_parent(struct kt_tpm *tpm, const struct kt_parent *srk,
+	const struct kt_secret *owner_auth, TPM2_HANDLE *ret_parent, struct kt_error *e)
 {
 	struct kt_parent primary;
-	struct kt_error ignored;
 	bool same;
 
-	if (kt_primary_create(tpm, ESYS_TR_RH_OWNER, owner_auth, &kt_template_srk_ecc, &primary,
-		    &ignored) < 0) {
-		kt_debug("parent is written as 0x%08x: %s", KT_SRK_HANDLE, ignored.msg);
-		return KT_SRK_HANDLE;
+	*ret_parent = KT_SRK_HANDLE;
+	if (kt_primary_create(
+		    tpm, ESYS_TR_RH_OWNER, owner_auth, &kt_template_srk_ecc, &primary, e) < 0) {
+		if (owner_auth != NULL || e->code != KT_E_PIN)
+			return -1;
+		kt_debug("the owner hierarchy has an authorisation value, so the parent is written "
+			 "as 0x%08x",
+			KT_SRK_HANDLE);
+		return 0;
 	}
 	same = kt_name_equal(&primary.name, &srk->name);
 	kt_parent_release(tpm, &primary);
-	return same ? TPM2_RH_OWNER : KT_SRK_HANDLE;
+	if (same)
+		*ret_parent = TPM2_RH_OWNER;
+	return 0;
 }
 
-static int make_key(struct kt_sealed *sealed, const struct options *options,
-	const struct kt_secret *pin, const struct kt_secret *secret, struct kt_tss2key *key,
+/* What export works with; all owned by run(). */
+struct inputs {
+	struct kt_sealed *sealed;
+	struct kt_secret *pin, *new_pin, *owner_auth;
+};
+
+static int make_key(const struct inputs *in, const struct options *options, struct kt_tss2key *key,
 	struct kt_error *e)
 {
-	auto_secret struct kt_secret *owner_auth = NULL;
+	auto_secret struct kt_secret *secret = NULL;
 	auto_tpm struct kt_tpm *tpm = NULL;
 	struct kt_slot_policy words;
 	struct kt_parent srk;
 	TPM2B_DIGEST policy;
+	size_t slot = 0;
 
-	if (read_owner_auth(&options->common, &owner_auth, e) < 0 ||
-		kt_tpm_open(options->common.tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
-		choose_words(sealed, options, pin != NULL, tpm, &srk, &words, e) < 0 ||
-		kt_slot_policy_steps(&words, &key->policy, e) < 0 ||
-		kt_slot_policy_digest(&words, &policy, e) < 0)
+	if (kt_tpm_open(options->common.tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
+		kt_seal_open_tpm(in->sealed, tpm, &srk, in->pin, &slot, &secret, e) < 0)
 		return -1;
-	if (words.pin && pin == NULL)
-		return kt_fail(e, KT_E_PIN, "the slot has a PIN; give it with --pin or --pin-file");
+	if (kt_secret_len(secret) > KT_SEALED_DATA_MAX_BYTES)
+		return kt_fail(e, KT_E_INPUT,
+			"the secret has %zu bytes, and a TSS2 key file holds at most %d",
+			kt_secret_len(secret), KT_SEALED_DATA_MAX_BYTES);
+	if (choose_words(&in->sealed->recipients[slot], options, in->new_pin != NULL, tpm, &words,
+		    e) < 0 ||
+		kt_slot_policy_steps(&words, &key->policy, e) < 0 ||
+		kt_slot_policy_digest(&words, &policy, e) < 0 ||
+		choose_parent(tpm, &srk, in->owner_auth, &key->parent, e) < 0)
+		return -1;
 	key->type = KT_TSS2KEY_SEALED;
 	key->empty_auth = !words.pin;
 	key->has_policy = policy.size != 0;
-	key->parent = parent_handle(tpm, &srk, owner_auth);
-	memcpy(key->description, sealed->name, strlen(sealed->name) + 1);
-	return kt_object_seal(
-		tpm, &srk, secret, &policy, words.pin ? pin : NULL, &key->public, &key->private, e);
+	/* If the slot has a PIN, opening it has just proven the one that was given. */
+	return kt_object_seal(tpm, &srk, secret, &policy,
+		!words.pin	      ? NULL
+		: in->new_pin != NULL ? in->new_pin
+				      : in->pin,
+		&key->public, &key->private, e);
+}
+
+static void inputs_fini(struct inputs *in)
+{
+	kt_sealed_free(in->sealed);
+	kt_secret_free(in->pin);
+	kt_secret_free(in->new_pin);
+	kt_secret_free(in->owner_auth);
+}
+
+static int read_inputs(
+	const char *path, const struct common *common, struct inputs *in, struct kt_error *e)
+{
+	if (kt_seal_read(path, &in->sealed, e) < 0 || read_pin(common, false, &in->pin, e) < 0 ||
+		read_new_pin(common, &in->new_pin, e) < 0)
+		return -1;
+	return read_auth(common->owner_auth_file, &in->owner_auth, e);
 }
 
 static int write_pem(const struct common *common, const struct kt_tss2key *key, struct kt_error *e)
@@ -108,7 +133,7 @@ static int write_pem(const struct common *common, const struct kt_tss2key *key, 
 
 	if (kt_tss2key_to_pem(key, &pem, e) < 0)
 		return -1;
-	if (common->output == NULL)
+	if (is_stdout(common))
 		return write_stdout(pem, strlen(pem), e);
 	return kt_replace_file(common->output, pem, strlen(pem), 0600, e);
 }
@@ -117,11 +142,10 @@ static int run(int argc, char *argv[], struct kt_error *e)
 {
 	struct options options = {0};
 	const struct common *common = &options.common;
-	auto_sealed struct kt_sealed *sealed = NULL;
-	auto_secret struct kt_secret *pin = NULL, *secret = NULL;
+	struct inputs in = {0};
 	auto_free struct kt_tss2key *key = kt_tss2key_new();
 	bool done;
-	int first;
+	int first, status;
 
 	if (key == NULL)
 		return kt_fail_memory(e);
@@ -131,17 +155,13 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return 0;
 	if (!options.tss2)
 		return kt_fail(e, KT_E_USAGE, "--tss2 is needed: say which format");
-	if (kt_seal_read(argv[first], &sealed, e) < 0 || read_pin(common, false, &pin, e) < 0)
-		return -1;
-	if (open_sealed(sealed, common, pin, &secret, e) < 0)
-		return kt_wrap(e, "%s", argv[first]);
-	if (kt_secret_len(secret) > KT_SEALED_DATA_MAX_BYTES)
-		return kt_fail(e, KT_E_INPUT,
-			"%s: the secret has %zu bytes, and a TSS2 key file holds at most %d",
-			argv[first], kt_secret_len(secret), KT_SEALED_DATA_MAX_BYTES);
-	if (make_key(sealed, &options, pin, secret, key, e) < 0)
-		return kt_wrap(e, "%s", argv[first]);
-	return write_pem(common, key, e);
+	status = read_inputs(argv[first], common, &in, e);
+	if (status == 0 && make_key(&in, &options, key, e) < 0)
+		status = kt_wrap(e, "%s", argv[first]);
+	if (status == 0)
+		status = write_pem(common, key, e);
+	inputs_fini(&in);
+	return status;
 }
 
 const struct verb verb_export = {

@@ -18,6 +18,7 @@ struct options {
 	const char *purpose;
 	const char *key_auth_file;
 	const char *policy_auth_file;
+	const char *endorsement_auth_file;
 };
 
 static const struct kt_opt opts[] = {
@@ -29,6 +30,8 @@ static const struct kt_opt opts[] = {
 		offsetof(struct options, key_auth_file)},
 	{"policy-auth-file", 0, "FILE", "authorisation value of the object its policy asks for",
 		KT_OPT_TEXT, offsetof(struct options, policy_auth_file)},
+	{"endorsement-auth-file", 0, "FILE", "the endorsement hierarchy's authorisation value",
+		KT_OPT_TEXT, offsetof(struct options, endorsement_auth_file)},
 	OPT_RECIPIENTS(struct options),
 	OPT_PIN(struct options),
 	OPT_OWNER_AUTH(struct options),
@@ -54,9 +57,14 @@ static int read_key(const char *path, struct kt_tss2key *ret_key, struct kt_erro
 	return 0;
 }
 
+/* Authorisation values that opening may take; owned by open_key(). */
+struct auths {
+	struct kt_secret *key, *object, *owner, *endorsement;
+};
+
 /* The parent: a persistent key as it is, or the primary that the draft's templates give. */
-static int open_parent(const struct kt_tss2key *key, struct kt_tpm *tpm,
-	const struct kt_secret *owner_auth, struct kt_parent *ret_parent, struct kt_error *e)
+static int open_parent(const struct kt_tss2key *key, struct kt_tpm *tpm, const struct auths *auths,
+	struct kt_parent *ret_parent, struct kt_error *e)
 {
 	TPM2B_PUBLIC template = key->rsa_parent ? kt_template_srk_rsa : kt_template_srk_ecc;
 
@@ -67,15 +75,18 @@ static int open_parent(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	switch (key->parent) {
 	case TPM2_RH_OWNER:
 		return kt_primary_create(
-			tpm, ESYS_TR_RH_OWNER, owner_auth, &template, ret_parent, e);
+			tpm, ESYS_TR_RH_OWNER, auths->owner, &template, ret_parent, e);
 	case TPM2_RH_ENDORSEMENT:
 		return kt_primary_create(
-			tpm, ESYS_TR_RH_ENDORSEMENT, NULL, &template, ret_parent, e);
+			tpm, ESYS_TR_RH_ENDORSEMENT, auths->endorsement, &template, ret_parent, e);
 	case TPM2_RH_NULL:
 		return kt_primary_create(tpm, ESYS_TR_RH_NULL, NULL, &template, ret_parent, e);
-	default:
-		return kt_parent_load(tpm, key->parent, ret_parent, e);
 	}
+	if (key->parent >> TPM2_HR_SHIFT != TPM2_HT_PERSISTENT)
+		return kt_fail(e, KT_E_REFUSED,
+			"its parent is hierarchy 0x%08x, whose keys are the firmware's business",
+			key->parent);
+	return kt_parent_load(tpm, key->parent, ret_parent, e);
 }
 
 /* A signed alternative, then what the key's own policy asks for behind its PolicyAuthorize. */
@@ -109,7 +120,8 @@ static int unseal_key(const struct kt_tss2key *key, struct kt_tpm *tpm,
 			return -1;
 		if (kt_object_unseal(tpm, parent, &object, policy, auth, ret_secret, e) == 0)
 			return 0;
-		if (e->code != KT_E_POLICY && e->code != KT_E_REVOKED)
+		if (e->code == KT_E_PIN || e->code == KT_E_LOCKOUT || e->code == KT_E_TPM ||
+			e->code == KT_E_BUSY)
 			return -1;
 	}
 	if (key->auth_policy_count > 0)
@@ -138,38 +150,46 @@ static int check_auth(const struct kt_tss2key *key, const struct kt_object_auth 
 	return 0;
 }
 
-/* An authorisation value from an option's file, or NULL. */
-static int read_auth(const char *path, struct kt_secret **ret_auth, struct kt_error *e)
+static int read_auths(const struct options *options, struct auths *auths, struct kt_error *e)
 {
-	*ret_auth = NULL;
-	return path != NULL ? kt_pin_read_file(path, KT_PIN_MAX_BYTES, ret_auth, e) : 0;
+	if (read_auth(options->key_auth_file, &auths->key, e) < 0 ||
+		read_auth(options->policy_auth_file, &auths->object, e) < 0 ||
+		read_auth(options->common.owner_auth_file, &auths->owner, e) < 0)
+		return -1;
+	return read_auth(options->endorsement_auth_file, &auths->endorsement, e);
+}
+
+static int open_with(const struct kt_tss2key *key, const char *tcti, const struct auths *auths,
+	struct kt_secret **ret_secret, struct kt_error *e)
+{
+	const struct kt_object_auth auth = {
+		.value = auths->key,
+		.policy = {.owner_auth = auths->owner,
+			.endorsement_auth = auths->endorsement,
+			.object_auth = auths->object},
+	};
+	auto_tpm struct kt_tpm *tpm = NULL;
+	struct kt_parent parent;
+
+	if (kt_tpm_open(tcti, &tpm, e) < 0 || check_auth(key, &auth, tpm, e) < 0 ||
+		open_parent(key, tpm, auths, &parent, e) < 0)
+		return -1;
+	return unseal_key(key, tpm, &parent, &auth, ret_secret, e);
 }
 
 static int open_key(const struct kt_tss2key *key, const struct options *options,
 	struct kt_secret **ret_secret, struct kt_error *e)
 {
-	auto_secret struct kt_secret *owner = NULL, *value = NULL, *other = NULL;
-	auto_tpm struct kt_tpm *tpm = NULL;
-	struct kt_parent parent;
-	struct kt_object_auth auth;
+	struct auths auths = {0};
+	int status = read_auths(options, &auths, e);
 
-	if (read_owner_auth(&options->common, &owner, e) < 0 ||
-		read_auth(options->key_auth_file, &value, e) < 0 ||
-		read_auth(options->policy_auth_file, &other, e) < 0)
-		return -1;
-	auth = (struct kt_object_auth){
-		.value = value,
-		.policy = {.owner_auth = owner, .object_auth = other},
-	};
-	if (kt_tpm_open(options->common.tcti, &tpm, e) < 0 || check_auth(key, &auth, tpm, e) < 0 ||
-		open_parent(key, tpm, owner, &parent, e) < 0)
-		return -1;
-	if (unseal_key(key, tpm, &parent, &auth, ret_secret, e) == 0)
-		return 0;
-	if (e->code == KT_E_PIN && value == NULL)
-		return kt_hint(e, "give the key's password with --key-auth-file, or that of the "
-				  "object its policy names with --policy-auth-file");
-	return -1;
+	if (status == 0)
+		status = open_with(key, options->common.tcti, &auths, ret_secret, e);
+	kt_secret_free(auths.key);
+	kt_secret_free(auths.object);
+	kt_secret_free(auths.owner);
+	kt_secret_free(auths.endorsement);
+	return status;
 }
 
 static int run(int argc, char *argv[], struct kt_error *e)

@@ -47,7 +47,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 			0 ||
 		done)
 		return done ? 0 : -1;
-	if (read_owner_auth(&options.common, &owner_auth, e) < 0 ||
+	if (read_auth(options.common.owner_auth_file, &owner_auth, e) < 0 ||
 		kt_tpm_open(options.common.tcti, &tpm, e) < 0 ||
 		kt_srk_provision(tpm, owner_auth, &srk, &made, e) < 0)
 		return -1;

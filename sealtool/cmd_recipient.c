@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "sealtool/change.h"
 #include "sealtool/describe.h"
 #include "sealtool/recipients.h"
 
@@ -19,86 +20,50 @@ struct options {
 
 static const struct kt_opt opts[] = {
 	OPT_RECIPIENTS(struct options),
-	{"this-tpm", 0, NULL, "add: a slot of this machine without PCRs or PIN", KT_OPT_FLAG,
+	{"this-tpm", 0, NULL, "add: a slot of this machine, also without --pcrs", KT_OPT_FLAG,
 		offsetof(struct options, this_tpm)},
 	{"slot", 's', "N", "remove: which slot, as 'recipient list' numbers them", KT_OPT_TEXT,
 		offsetof(struct options, slot)},
 	OPT_PIN(struct options),
+	OPT_NEW_PIN(struct options),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
+	OPT_NO_TPM(struct options),
 	OPT_JSON(struct options),
 	OPT_TCTI(struct options),
 	OPT_VERBOSE(struct options),
 	OPT_END,
 };
 
-static bool wants_slot_here(const struct options *options)
+/* A new slot of this machine has a PIN if a new PIN is given; all slots of a machine share one. */
+static int add(struct change *change, const struct options *options, struct kt_error *e)
 {
-	return options->this_tpm || options->recipients.pcrs != NULL;
+	const struct recipient_options *new = &options->recipients;
+	bool pin = change->new_pin != NULL;
+	bool this_tpm = options->this_tpm || new->pcrs != NULL || pin;
+
+	if (this_tpm && change->tpm == NULL)
+		return kt_fail(
+			e, KT_E_USAGE, "a slot of this machine cannot be made with --no-tpm");
+	if (change->tpm != NULL && check_parent_name(new, &change->srk, e) < 0)
+		return -1;
+	if (this_tpm && add_this_tpm(change->sealed, new, pin, change->tpm, &change->srk, e) < 0)
+		return -1;
+	return add_offline_recipients(change->sealed, new, e);
 }
 
-static bool has_tpm_recipient(const struct kt_sealed *sealed)
+static bool has_kind(const struct kt_sealed *sealed, enum kt_recipient_kind kind)
 {
 	for (size_t i = 0; i < sealed->count; i++)
-		if (sealed->recipients[i].kind == KT_RECIPIENT_TPM2)
+		if (sealed->recipients[i].kind == kind)
 			return true;
 	return false;
 }
 
-/* The storage key tells which slots are this machine's. With a recovery key the work may be done
- * where there is no TPM: then all slots are other machines'. */
-static int open_srk(const struct options *options, struct kt_tpm **ret_tpm,
-	struct kt_parent *ret_srk, struct kt_error *e)
+static int remove_slot(struct change *change, const struct options *options, struct kt_error *e)
 {
-	bool optional = options->common.key != NULL && !wants_slot_here(options);
-	auto_tpm struct kt_tpm *tpm = NULL;
-
-	*ret_tpm = NULL;
-	if (kt_tpm_open(options->common.tcti, &tpm, e) < 0 || kt_srk_load(tpm, ret_srk, e) < 0) {
-		if (!optional || (e->code != KT_E_TPM && e->code != KT_E_NOT_PROVISIONED))
-			return -1;
-		kt_debug("no TPM here, so all slots are other machines': %s", e->msg);
-		return 0;
-	}
-	if (check_parent_name(&options->recipients, ret_srk, e) < 0)
-		return -1;
-	*ret_tpm = kt_take(tpm);
-	return 0;
-}
-
-static int add(struct kt_sealed *sealed, const struct options *options, const struct kt_secret *pin,
-	struct kt_error *e)
-{
-	const struct recipient_options *new = &options->recipients;
-	bool this_tpm = wants_slot_here(options);
-	auto_secret struct kt_secret *secret = NULL;
-	auto_tpm struct kt_tpm *tpm = NULL;
-	struct kt_parent srk;
-
-	if (!this_tpm && new->for_keys.count == 0 && new->recovery.count == 0)
-		return kt_fail(
-			e, KT_E_USAGE, "whom to add? give --pcrs, --this-tpm, --for or --recovery");
-	if (open_sealed(sealed, &options->common, pin, &secret, e) < 0)
-		return -1;
-	if ((this_tpm || has_tpm_recipient(sealed)) && open_srk(options, &tpm, &srk, e) < 0)
-		return -1;
-	if (this_tpm && add_this_tpm(sealed, new, pin != NULL, tpm, &srk, e) < 0)
-		return -1;
-	if (add_offline_recipients(sealed, new, e) < 0)
-		return -1;
-	return kt_seal_encrypt(sealed, tpm, tpm != NULL ? &srk : NULL, pin, secret, e);
-}
-
-static int remove_slot(struct kt_sealed *sealed, const struct options *options,
-	const struct kt_secret *pin, struct kt_error *e)
-{
-	auto_secret struct kt_secret *secret = NULL;
-	auto_tpm struct kt_tpm *tpm = NULL;
-	struct kt_parent srk;
+	struct kt_sealed *sealed = change->sealed;
 	long slot;
 
-	if (options->slot == NULL)
-		return kt_fail(
-			e, KT_E_USAGE, "which one? give --slot N, as 'recipient list' shows");
 	if (parse_slot(options->slot, &slot, e) < 0)
 		return -1;
 	if ((size_t)slot >= sealed->count)
@@ -106,26 +71,44 @@ static int remove_slot(struct kt_sealed *sealed, const struct options *options,
 	if (sealed->count == 1)
 		return kt_fail(e, KT_E_USAGE,
 			"this is the last recipient: nobody could open the file any more");
-	if (open_sealed(sealed, &options->common, pin, &secret, e) < 0)
-		return -1;
 	kt_sealed_remove(sealed, (size_t)slot);
-	if (has_tpm_recipient(sealed) && open_srk(options, &tpm, &srk, e) < 0)
-		return -1;
-	return kt_seal_encrypt(sealed, tpm, tpm != NULL ? &srk : NULL, pin, secret, e);
+	if (!has_kind(sealed, KT_RECIPIENT_TPM2))
+		kt_warn("no TPM can open the file any more, only recovery keys");
+	if (!has_kind(sealed, KT_RECIPIENT_RECOVERY))
+		kt_warn("no recovery key can open the file: with its TPM it is lost");
+	return 0;
 }
 
-static int change(
-	const char *action, const char *path, const struct options *options, struct kt_error *e)
+/* What can be known to be wrong before anything is asked of the TPM. */
+static int check_options(bool adding, const struct options *options, struct kt_error *e)
 {
-	auto_sealed struct kt_sealed *sealed = NULL;
-	auto_secret struct kt_secret *pin = NULL;
-	bool adding = strcmp(action, "add") == 0;
+	const struct recipient_options *new = &options->recipients;
 
-	if (kt_seal_read(path, &sealed, e) < 0 || read_pin(&options->common, adding, &pin, e) < 0)
+	if (!adding && options->slot == NULL)
+		return kt_fail(
+			e, KT_E_USAGE, "which one? give --slot N, as 'recipient list' shows");
+	if (adding && !options->this_tpm && new->pcrs == NULL &&new->for_keys.count == 0 &&
+		new->recovery.count == 0 && !options->common.new_pin &&
+		options->common.new_pin_file == NULL)
+		return kt_fail(e, KT_E_USAGE,
+			"whom to add? give --pcrs, --this-tpm, --new-pin, --for or --recovery");
+	return 0;
+}
+
+static int modify(bool adding, const char *path, const struct options *options, struct kt_error *e)
+{
+	struct change change;
+	int status;
+
+	if (check_options(adding, options, e) < 0)
 		return -1;
-	if ((adding ? add : remove_slot)(sealed, options, pin, e) < 0)
-		return kt_wrap(e, "%s", path);
-	return kt_seal_write(path, sealed, e);
+	status = change_begin(&change, path, &options->common, e);
+	if (status == 0 && (adding ? add : remove_slot)(&change, options, e) < 0)
+		status = kt_wrap(e, "%s", path);
+	if (status == 0)
+		status = change_commit(&change, e);
+	change_fini(&change);
+	return status;
 }
 
 static int list(const char *path, const struct options *options, struct kt_error *e)
@@ -152,7 +135,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (strcmp(argv[first], "list") == 0)
 		return list(argv[first + 1], &options, e);
 	if (strcmp(argv[first], "add") == 0 || strcmp(argv[first], "remove") == 0)
-		return change(argv[first], argv[first + 1], &options, e);
+		return modify(strcmp(argv[first], "add") == 0, argv[first + 1], &options, e);
 	return kt_fail(e, KT_E_USAGE, "recipient: list, add or remove, not '%s'", argv[first]);
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealtool reseal: binds this machine's slots to other PCR values, in place. Recipients come from
+ * sealtool reseal: binds a slot of this machine to other PCR values, in place. Recipients come from
  * the protected header alone, and all get a new content key.
  */
-#include "lib/tpm-pcr.h"
-#include "sealtool/recipients.h"
+#include <string.h>
 
-#define ALL_SLOTS (-1)
+#include "lib/tpm-pcr.h"
+#include "sealtool/change.h"
+#include "sealtool/recipients.h"
 
 struct options {
 	struct common common;
@@ -18,103 +19,135 @@ static const struct kt_opt opts[] = {
 	{"pcrs", 0, "SELECTION",
 		"bind to these, e.g. sha256:0,7=HEX (default: the present values of the same PCRs)",
 		KT_OPT_TEXT, offsetof(struct options, pcrs)},
-	{"slot", 's', "N", "only slot N (default: each slot of this machine)", KT_OPT_TEXT,
-		offsetof(struct options, slot)},
+	{"slot", 's', "N",
+		"which slot (default: the one that opened, or the only one of this machine)",
+		KT_OPT_TEXT, offsetof(struct options, slot)},
 	OPT_PIN(struct options),
+	OPT_NEW_PIN(struct options),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
 	OPT_TCTI(struct options),
 	OPT_VERBOSE(struct options),
 	OPT_END,
 };
 
-/* New words for one slot of this machine. */
+/* The only slot of this machine. */
+static int only_slot(const struct change *change, size_t *ret_slot, struct kt_error *e)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < change->sealed->count; i++)
+		if (change->sealed->recipients[i].kind == KT_RECIPIENT_TPM2 &&
+			kt_seal_is_local(&change->sealed->recipients[i], &change->srk)) {
+			*ret_slot = i;
+			count++;
+		}
+	if (count == 0)
+		return kt_fail(e, KT_E_WRONG_TPM,
+			"no slot of this machine's TPM; 'sealtool recipient add' makes one");
+	if (count > 1)
+		return kt_fail(e, KT_E_USAGE,
+			"%zu slots of this machine: choose one with --slot, as 'sealtool show' "
+			"numbers them",
+			count);
+	return 0;
+}
+
+static int choose_slot(const struct change *change, const struct options *options, size_t *ret_slot,
+	struct kt_error *e)
+{
+	const struct kt_recipient *recipient;
+	long slot;
+
+	if (options->slot == NULL && change->opened_by != OPENED_BY_RECOVERY_KEY) {
+		*ret_slot = (size_t)change->opened_by;
+		return 0;
+	}
+	if (options->slot == NULL)
+		return only_slot(change, ret_slot, e);
+	if (parse_slot(options->slot, &slot, e) < 0)
+		return -1;
+	recipient = &change->sealed->recipients[slot];
+	if ((size_t)slot >= change->sealed->count || recipient->kind != KT_RECIPIENT_TPM2 ||
+		!kt_seal_is_local(recipient, &change->srk))
+		return kt_fail(
+			e, KT_E_USAGE, "--slot: %ld is not a slot of this machine's TPM", slot);
+	*ret_slot = (size_t)slot;
+	return 0;
+}
+
+/* A slot's new words, and with them its policy. */
 static int rebind(struct kt_recipient *recipient, const struct options *options, struct kt_tpm *tpm,
 	struct kt_error *e)
 {
 	struct kt_slot_policy words = {.pin = recipient->words.pin};
-	struct kt_pcr_set present;
 
 	if (!recipient->words_agree)
 		return kt_fail(e, KT_E_REFUSED,
 			"the slot's policy in words is not the policy of its digest: the file was "
 			"changed");
-	if (options->pcrs != NULL) {
-		if (kt_pcr_parse(options->pcrs, &words.pcrs, e) < 0)
-			return kt_wrap(e, "--pcrs");
-		present = words.pcrs;
-	} else {
-		present = recipient->words.pcrs;
-	}
-	if (kt_tpm_read_pcrs(tpm, &present, e) < 0)
+	if (options->pcrs == NULL) {
+		words.pcrs = recipient->words.pcrs;
+		if (kt_tpm_read_pcrs(tpm, &words.pcrs, e) < 0)
+			return -1;
+		warn_about_pcrs(&words.pcrs);
+	} else if (choose_pcrs(options->pcrs, tpm, &words.pcrs, e) < 0) {
 		return -1;
-	if (options->pcrs != NULL)
-		kt_pcr_fill(&words.pcrs, &present);
-	else
-		words.pcrs = present;
-	warn_about_pcrs(&words.pcrs);
+	}
 	recipient->words = words;
 	return kt_slot_policy_digest(&words, &recipient->policy, e);
 }
 
-static int rebind_all(struct kt_sealed *sealed, const struct options *options, long slot,
-	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
+static int check_no_twin(const struct kt_sealed *sealed, size_t slot, struct kt_error *e)
 {
-	size_t rebound = 0;
+	const struct kt_recipient *new = &sealed->recipients[slot];
 
 	for (size_t i = 0; i < sealed->count; i++) {
-		struct kt_recipient *recipient = &sealed->recipients[i];
+		const struct kt_recipient *old = &sealed->recipients[i];
 
-		if ((slot != ALL_SLOTS && (size_t)slot != i) ||
-			recipient->kind != KT_RECIPIENT_TPM2 ||
-			!kt_name_equal(&recipient->name, &srk->name))
-			continue;
-		if (rebind(recipient, options, tpm, e) < 0)
-			return kt_wrap(e, "slot %zu", i);
-		rebound++;
+		if (i != slot && old->kind == KT_RECIPIENT_TPM2 &&
+			kt_name_equal(&old->name, &new->name) &&
+			old->policy.size ==
+				new->policy.size &&memcmp(old->policy.buffer, new->policy.buffer,
+					new->policy.size) == 0)
+			return kt_fail(e, KT_E_USAGE,
+				"slot %zu would demand what slot %zu demands already; remove one "
+				"with "
+				"'sealtool recipient remove'",
+				slot, i);
 	}
-	if (rebound == 0)
-		return kt_fail(e, KT_E_WRONG_TPM,
-			"no such slot of this machine's TPM; 'sealtool recipient add' makes one");
-	if (rebound > 1 && options->pcrs != NULL)
-		return kt_fail(e, KT_E_USAGE,
-			"the file has %zu slots of this machine: choose one with --slot", rebound);
 	return 0;
 }
 
-static int reseal(struct kt_sealed *sealed, const struct options *options, long slot,
-	const struct kt_secret *pin, struct kt_error *e)
+static int reseal(struct change *change, const struct options *options, struct kt_error *e)
 {
-	auto_secret struct kt_secret *secret = NULL;
-	auto_tpm struct kt_tpm *tpm = NULL;
-	struct kt_parent srk;
+	size_t slot = 0;
 
-	if (open_sealed(sealed, &options->common, pin, &secret, e) < 0 ||
-		kt_tpm_open(options->common.tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
-		rebind_all(sealed, options, slot, tpm, &srk, e) < 0)
+	if (choose_slot(change, options, &slot, e) < 0)
 		return -1;
-	return kt_seal_encrypt(sealed, tpm, &srk, pin, secret, e);
+	if (rebind(&change->sealed->recipients[slot], options, change->tpm, e) < 0)
+		return kt_wrap(e, "slot %zu", slot);
+	return check_no_twin(change->sealed, slot, e);
 }
 
 static int run(int argc, char *argv[], struct kt_error *e)
 {
 	struct options options = {0};
-	const struct common *common = &options.common;
-	auto_sealed struct kt_sealed *sealed = NULL;
-	auto_secret struct kt_secret *pin = NULL;
-	long slot = ALL_SLOTS;
+	struct change change;
 	bool done;
-	int first;
+	int first, status;
 
-	if (parse_options(&verb_reseal, argc, argv, &options, common, &first, &done, e) < 0)
+	if (parse_options(&verb_reseal, argc, argv, &options, &options.common, &first, &done, e) <
+		0)
 		return -1;
 	if (done)
 		return 0;
-	if ((options.slot != NULL && parse_slot(options.slot, &slot, e) < 0) ||
-		kt_seal_read(argv[first], &sealed, e) < 0 || read_pin(common, false, &pin, e) < 0)
-		return -1;
-	if (reseal(sealed, &options, slot, pin, e) < 0)
-		return kt_wrap(e, "%s", argv[first]);
-	return kt_seal_write(argv[first], sealed, e);
+	status = change_begin(&change, argv[first], &options.common, e);
+	if (status == 0 && reseal(&change, &options, e) < 0)
+		status = kt_wrap(e, "%s", argv[first]);
+	if (status == 0)
+		status = change_commit(&change, e);
+	change_fini(&change);
+	return status;
 }
 
 const struct verb verb_reseal = {

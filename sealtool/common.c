@@ -10,9 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/pin.h"
+
+#define SECURE_HEAP_BYTES 65536
+#define SECURE_HEAP_UNIT 32
 
 int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
 	const struct common *common, int *ret_first, bool *ret_done, struct kt_error *e)
@@ -36,12 +41,22 @@ int read_pin(
 	return 0;
 }
 
-int read_owner_auth(const struct common *common, struct kt_secret **ret_auth, struct kt_error *e)
+int read_new_pin(const struct common *common, struct kt_secret **ret_pin, struct kt_error *e)
 {
-	if (common->owner_auth_file != NULL)
-		return kt_pin_read_file(common->owner_auth_file, KT_PIN_MAX_BYTES, ret_auth, e);
-	*ret_auth = NULL;
+	if (common->new_pin && common->new_pin_file != NULL)
+		return kt_fail(e, KT_E_USAGE, "--new-pin and --new-pin-file exclude each other");
+	if (common->new_pin_file != NULL)
+		return kt_pin_read_file(common->new_pin_file, KT_PIN_MAX_BYTES, ret_pin, e);
+	if (common->new_pin)
+		return kt_pin_prompt("new PIN: ", true, KT_PIN_MAX_BYTES, ret_pin, e);
+	*ret_pin = NULL;
 	return 0;
+}
+
+int read_auth(const char *path, struct kt_secret **ret_auth, struct kt_error *e)
+{
+	*ret_auth = NULL;
+	return path != NULL ? kt_pin_read_file(path, KT_AUTH_MAX_BYTES, ret_auth, e) : 0;
 }
 
 int read_recovery_key(const struct common *common, EVP_PKEY **ret_key, struct kt_error *e)
@@ -51,8 +66,10 @@ int read_recovery_key(const struct common *common, EVP_PKEY **ret_key, struct kt
 
 	if (fd < 0)
 		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", common->key);
-	if (kt_secret_new(KT_KEY_FILE_MAX_BYTES, &text, e) < 0 ||
-		kt_secret_read(text, fd, common->key, e) < 0)
+	/* So that OpenSSL keeps private numbers in locked memory too. */
+	if (CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_UNIT) != 1)
+		return kt_fail_ssl(e, KT_E_INTERNAL, "no locked memory for a private key");
+	if (kt_secret_read_all(fd, KT_KEY_FILE_MAX_BYTES, common->key, &text, e) < 0)
 		return -1;
 	if (common->passphrase_file != NULL && kt_pin_read_file(common->passphrase_file,
 						       KT_PASSPHRASE_MAX_BYTES, &passphrase, e) < 0)
@@ -67,23 +84,24 @@ int open_sealed(const struct kt_sealed *sealed, const struct common *common,
 {
 	auto_tpm struct kt_tpm *tpm = NULL;
 	auto_pkey EVP_PKEY *key = NULL;
+	struct kt_parent srk;
 
 	if (common->key != NULL) {
 		if (read_recovery_key(common, &key, e) < 0)
 			return -1;
 		return kt_seal_open_recovery(sealed, key, ret_secret, e);
 	}
-	if (kt_tpm_open(common->tcti, &tpm, e) < 0)
+	if (kt_tpm_open(common->tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0)
 		return -1;
-	return kt_seal_open_tpm(sealed, tpm, pin, ret_secret, e);
+	return kt_seal_open_tpm(sealed, tpm, &srk, pin, NULL, ret_secret, e);
 }
 
 int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e)
 {
 	auto_secret struct kt_secret *secret = NULL;
 
-	if (kt_secret_new(KT_SEALED_SECRET_MAX_BYTES, &secret, e) < 0 ||
-		kt_secret_read(secret, STDIN_FILENO, "standard input", e) < 0)
+	if (kt_secret_read_all(
+		    STDIN_FILENO, KT_SEALED_SECRET_MAX_BYTES, "standard input", &secret, e) < 0)
 		return -1;
 	if (kt_secret_len(secret) == 0)
 		return kt_fail(e, KT_E_INPUT,
@@ -93,9 +111,15 @@ int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e)
 	return 0;
 }
 
+bool is_stdout(const struct common *common)
+{
+	return common->output == NULL || strcmp(common->output, "-") == 0 ||
+	       strcmp(common->output, "/dev/stdout") == 0;
+}
+
 int check_secret_output(const struct common *common, struct kt_error *e)
 {
-	if (common->output == NULL && !common->force && isatty(STDOUT_FILENO))
+	if (is_stdout(common) && !common->force && isatty(STDOUT_FILENO))
 		return kt_fail(e, KT_E_REFUSED,
 			"standard output is a terminal: redirect it, use -o FILE, or insist with "
 			"--force");
@@ -104,7 +128,7 @@ int check_secret_output(const struct common *common, struct kt_error *e)
 
 int write_secret(const struct common *common, const struct kt_secret *secret, struct kt_error *e)
 {
-	if (common->output != NULL)
+	if (!is_stdout(common))
 		return kt_replace_file(
 			common->output, kt_secret_bytes(secret), kt_secret_len(secret), 0600, e);
 	return kt_secret_write(secret, STDOUT_FILENO, "standard output", e);
@@ -114,7 +138,7 @@ int write_sealed(const struct common *common, const struct kt_sealed *sealed, st
 {
 	auto_secret struct kt_secret *text = NULL;
 
-	if (common->output != NULL)
+	if (!is_stdout(common))
 		return kt_seal_write(common->output, sealed, e);
 	if (kt_sealed_serialize(sealed, &text, e) < 0)
 		return -1;
@@ -133,7 +157,7 @@ int parse_slot(const char *text, long *ret_slot, struct kt_error *e)
 
 	errno = 0;
 	slot = strtol(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || slot < 0 ||
+	if (errno != 0 || *text < '0' || *text > '9' || *end != '\0' || slot < 0 ||
 		slot >= KT_SEALED_RECIPIENTS_MAX)
 		return kt_fail(e, KT_E_USAGE, "--slot: not a slot's number: '%s'", text);
 	*ret_slot = slot;
@@ -155,7 +179,7 @@ int start_json(struct kt_jsonw *w, struct kt_secret **ret_text, struct kt_error 
 {
 	struct kt_secret *text;
 
-	if (kt_secret_new(JSON_DOCUMENT_MAX, &text, e) < 0)
+	if (kt_secret_new_unlocked(JSON_DOCUMENT_MAX, &text, e) < 0)
 		return -1;
 	kt_jsonw_init(w, text);
 	*ret_text = text;

@@ -201,7 +201,8 @@ static void check_storage_key(struct report *report, struct kt_tpm *tpm)
 	if (kt_srk_load(tpm, &srk, &e) < 0) {
 		report_add(report, "storage-key", FINDING_FAIL, e.code,
 			e.code == KT_E_NOT_PROVISIONED ? "run 'sealtool init'"
-						       : "move the other key away, or make room",
+			: e.code == KT_E_BUSY	       ? "see transient-slots and session-slots"
+						       : "move the other key away",
 			"%s", e.msg);
 		return;
 	}

@@ -21,6 +21,7 @@ bool wants_this_tpm(const struct recipient_options *options, const struct common
 	       (options->for_keys.count == 0 && options->recovery.count == 0);
 }
 
+/* For another machine: this TPM's PIN means nothing there. */
 static int add_other_tpm(
 	struct kt_sealed *sealed, const char *key_path, const char *pcrs_path, struct kt_error *e)
 {
@@ -91,21 +92,48 @@ int check_parent_name(
 	return kt_parent_check_name(srk, &expected, e);
 }
 
+/* Values for a state to come are meant to differ from the present ones; typing errors are not. */
+static void warn_if_not_present(const struct kt_pcr_set *wanted, const struct kt_pcr_set *present)
+{
+	for (size_t b = 0; b < wanted->count; b++)
+		for (unsigned i = 0; i < KT_PCR_COUNT; i++) {
+			TPMI_ALG_HASH alg = wanted->banks[b].alg;
+			const uint8_t *want = kt_pcr_value(wanted, alg, i);
+			const uint8_t *have = kt_pcr_value(present, alg, i);
+
+			if (want != NULL && have != NULL &&
+				memcmp(want, have, kt_pcr_bank_size(alg)) != 0)
+				kt_warn("PCR %u (%s) does not have the given value now: this slot "
+					"opens only when it has",
+					i, kt_pcr_bank_name(alg));
+		}
+}
+
+int choose_pcrs(
+	const char *text, struct kt_tpm *tpm, struct kt_pcr_set *ret_pcrs, struct kt_error *e)
+{
+	struct kt_pcr_set pcrs, present;
+
+	if (kt_pcr_parse(text, &pcrs, e) < 0)
+		return kt_wrap(e, "--pcrs");
+	/* Also where all values are given: a bank that is not active would never open. */
+	present = pcrs;
+	if (kt_tpm_read_pcrs(tpm, &present, e) < 0)
+		return -1;
+	warn_if_not_present(&pcrs, &present);
+	kt_pcr_fill(&pcrs, &present);
+	warn_about_pcrs(&pcrs);
+	*ret_pcrs = pcrs;
+	return 0;
+}
+
 int add_this_tpm(struct kt_sealed *sealed, const struct recipient_options *options, bool pin,
 	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
 {
 	struct kt_slot_policy words = {.pin = pin};
 
-	if (options->pcrs != NULL && kt_pcr_parse(options->pcrs, &words.pcrs, e) < 0)
-		return kt_wrap(e, "--pcrs");
-	if (!kt_pcr_is_complete(&words.pcrs)) {
-		struct kt_pcr_set present = words.pcrs;
-
-		if (kt_tpm_read_pcrs(tpm, &present, e) < 0)
-			return -1;
-		kt_pcr_fill(&words.pcrs, &present);
-	}
-	warn_about_pcrs(&words.pcrs);
+	if (options->pcrs != NULL && choose_pcrs(options->pcrs, tpm, &words.pcrs, e) < 0)
+		return -1;
 	if (kt_slot_policy_is_empty(&words))
 		kt_warn("bound to this TPM but to no state of the machine; --pcrs would");
 	return kt_sealed_add_tpm(sealed, &srk->public, &words, e);

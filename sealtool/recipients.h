@@ -35,6 +35,11 @@ bool wants_this_tpm(const struct recipient_options *options, const struct common
 KT_CHECKED int add_offline_recipients(
 	struct kt_sealed *sealed, const struct recipient_options *options, struct kt_error *e);
 
+/* A selection from the command line: PCRs without a given value get the present one. Warns of what
+ * the policy lint finds, and of values that are not the present ones. */
+KT_CHECKED int choose_pcrs(
+	const char *text, struct kt_tpm *tpm, struct kt_pcr_set *ret_pcrs, struct kt_error *e);
+
 /* Adds this machine's slot: PCRs without a given value get the present one; the policy lint warns.
  */
 KT_CHECKED int add_this_tpm(struct kt_sealed *sealed, const struct recipient_options *options,

@@ -31,6 +31,9 @@ struct common {
 	bool force;
 	bool pin;
 	const char *pin_file;
+	bool new_pin;
+	const char *new_pin_file;
+	bool no_tpm;
 	const char *owner_auth_file;
 	const char *output;
 	const char *key;
@@ -70,6 +73,18 @@ struct common {
 		"pin-file", 0, "FILE", "read the PIN from FILE", KT_OPT_TEXT,                      \
 			offsetof(type, common.pin_file)                                            \
 	}
+#define OPT_NEW_PIN(type)                                                                          \
+	{"new-pin", 0, NULL, "ask for a new PIN for the slots of this machine that have one",      \
+		KT_OPT_FLAG, offsetof(type, common.new_pin)},                                      \
+	{                                                                                          \
+		"new-pin-file", 0, "FILE", "read that new PIN from FILE", KT_OPT_TEXT,             \
+			offsetof(type, common.new_pin_file)                                        \
+	}
+#define OPT_NO_TPM(type)                                                                           \
+	{                                                                                          \
+		"no-tpm", 0, NULL, "with --key: take all TPM slots for other machines'",           \
+			KT_OPT_FLAG, offsetof(type, common.no_tpm)                                 \
+	}
 #define OPT_OWNER_AUTH(type)                                                                       \
 	{                                                                                          \
 		"owner-auth-file", 0, "FILE", "the owner hierarchy's authorisation value",         \
@@ -94,15 +109,18 @@ KT_CHECKED int parse_options(const struct verb *verb, int argc, char *argv[], vo
 KT_CHECKED int read_pin(
 	const struct common *common, bool confirm, struct kt_secret **ret_pin, struct kt_error *e);
 
-/* The owner's authorisation value, or NULL. */
-KT_CHECKED int read_owner_auth(
-	const struct common *common, struct kt_secret **ret_auth, struct kt_error *e);
+/* The PIN from --new-pin (asked twice) or --new-pin-file, or NULL. */
+KT_CHECKED int read_new_pin(
+	const struct common *common, struct kt_secret **ret_pin, struct kt_error *e);
+
+/* An authorisation value from an option's file, or NULL if `path` is. */
+KT_CHECKED int read_auth(const char *path, struct kt_secret **ret_auth, struct kt_error *e);
 
 /* The recovery private key of --key. *ret_key is owned by the caller. */
 KT_CHECKED int read_recovery_key(
 	const struct common *common, EVP_PKEY **ret_key, struct kt_error *e);
 
-/* Opens a sealed file with --key if given, else with the TPM, which is closed again. */
+/* Opens a sealed file with --key, if given, else with the TPM, which is closed again. */
 KT_CHECKED int open_sealed(const struct kt_sealed *sealed, const struct common *common,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
 
@@ -115,6 +133,9 @@ KT_CHECKED int check_secret_output(const struct common *common, struct kt_error 
 /* The secret to --output (mode 0600, atomically) or standard output. */
 KT_CHECKED int write_secret(
 	const struct common *common, const struct kt_secret *secret, struct kt_error *e);
+
+/* Is --output (also "-", or not given) standard output? */
+bool is_stdout(const struct common *common);
 
 /* A sealed file to --output or standard output. */
 KT_CHECKED int write_sealed(
@@ -130,7 +151,7 @@ KT_CHECKED int parse_slot(const char *text, long *ret_slot, struct kt_error *e);
 void warn_about_pcrs(const struct kt_pcr_set *pcrs);
 
 /* A JSON document under construction, printed by finish_json(). */
-#define JSON_DOCUMENT_MAX 131072
+#define JSON_DOCUMENT_MAX (512 * 1024) /* 16 slots of 96 PCRs */
 KT_CHECKED int start_json(struct kt_jsonw *w, struct kt_secret **ret_text, struct kt_error *e);
 KT_CHECKED int finish_json(struct kt_jsonw *w, struct kt_secret *text, struct kt_error *e);
 

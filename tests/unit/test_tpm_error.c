@@ -19,6 +19,7 @@ Test(tpm_error, measured_codes_have_their_status)
 		{0x126, KT_E_REVOKED},
 		{0x2db, KT_E_POLICY}, /* SIGNATURE, parameter 2 */
 		{0x1d5, KT_E_INPUT},
+		{0x907, KT_E_POLICY}, /* LOCALITY */
 		{0x12f, KT_E_REFUSED},
 		{0x902, KT_E_BUSY},
 		{0x903, KT_E_BUSY},

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tpm-proxy.py TPM SOCKET WHAT N [LOG]: an interposer between a program and swtpm, for the tests.
+
+Passes commands from SOCKET on to the TPM's socket, and answers back; tpm2-tss makes a connection for
+each. Command number N (from 1) gets special treatment: WHAT is a number of seconds to wait before the
+answer is passed on, or "gone" (from then on there is no TPM), "garbage" (success, with random
+bytes), "flip" (one bit of the answer's parameters is changed), or "key=FILE" (the public area in
+TPM2_ReadPublic's answer is replaced by FILE, a TPM2B_PUBLIC; the Name stays: what somebody on the
+bus would do to read the salt of a session). With LOG, all bytes that pass are appended to that file.
+SOCKET.ctrl is passed through.
+"""
+import os
+import socket
+import sys
+import threading
+import time
+
+
+def receive(s):
+    """One TPM command or response: the header has its size (TPM 2.0 Part 1, 18)."""
+    data = b""
+    while len(data) < 10 or len(data) < int.from_bytes(data[2:6], "big"):
+        more = s.recv(65536)
+        if not more:
+            return None
+        data += more
+    return data
+
+
+def answer_of(path, command):
+    with socket.socket(socket.AF_UNIX) as tpm:
+        tpm.connect(path)
+        tpm.sendall(command)
+        return receive(tpm)
+
+
+def spoil(what, answer):
+    changed = bytearray(answer)
+    if what == "garbage":
+        changed[6:] = bytes(4) + os.urandom(len(answer) - 10)
+    elif what == "flip":
+        changed[18 if len(changed) > 20 else -1] ^= 1
+    elif what.startswith("key="):
+        with open(what[4:], "rb") as f:
+            public = f.read()
+        old = 2 + int.from_bytes(answer[10:12], "big")
+        changed[10:10 + old] = public
+        changed[2:6] = len(changed).to_bytes(4, "big")
+    else:
+        time.sleep(float(what))
+    return bytes(changed)
+
+
+def copy(source, sink):
+    while True:
+        data = source.recv(65536)
+        if not data:
+            break
+        sink.sendall(data)
+    sink.shutdown(socket.SHUT_WR)
+
+
+def listen(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(64)
+    return s
+
+
+def pass_through(listener, path):
+    while True:
+        client, _ = listener.accept()
+        control = socket.socket(socket.AF_UNIX)
+        control.connect(path)
+        threading.Thread(target=copy, args=(client, control), daemon=True).start()
+        threading.Thread(target=copy, args=(control, client), daemon=True).start()
+
+
+def main():
+    tpm, path, what, number = sys.argv[1:5]
+    log = open(sys.argv[5], "ab", buffering=0) if len(sys.argv) > 5 else None
+    control = listen(path + ".ctrl")
+    threading.Thread(target=pass_through, args=(control, tpm + ".ctrl"), daemon=True).start()
+    listener = listen(path)
+    count = 0
+    while True:
+        client, _ = listener.accept()
+        with client:
+            while True:
+                command = receive(client)
+                if command is None:
+                    break
+                count += 1
+                if what == "gone" and count >= int(number):
+                    os.unlink(path)
+                    os._exit(0)
+                answer = answer_of(tpm, command)
+                if count == int(number):
+                    answer = spoil(what, answer)
+                if log:
+                    log.write(command + answer)
+                try:
+                    client.sendall(answer)
+                except OSError:
+                    break  # the program is gone, as it may
+
+
+if __name__ == "__main__":
+    main()
