@@ -249,3 +249,47 @@ Test(secret, memory_that_cannot_be_locked_is_an_error_with_a_hint)
 	cr_assert_eq(WEXITSTATUS(status), 0);
 }
 #endif
+
+/* What a pipe of `len` bytes reads as, with limit `max`; KT_E_NONE if it is all there. */
+static enum kt_code read_piped(size_t len, size_t max)
+{
+	auto_secret struct kt_secret *secret = NULL;
+	auto_free char *bytes = malloc(len + 1);
+	FILE *file = tmpfile();
+	struct kt_error e = {0};
+	int status;
+
+	memset(bytes, 'x', len);
+	cr_assert_eq(fwrite(bytes, 1, len, file), len);
+	cr_assert_eq(fflush(file), 0);
+	rewind(file);
+	status = kt_secret_read_all(fileno(file), max, "a file", &secret, &e);
+	fclose(file);
+	if (status < 0)
+		return e.code;
+	cr_assert_eq(kt_secret_len(secret), len);
+	cr_assert_eq(memcmp(kt_secret_bytes(secret), bytes, len), 0);
+	return KT_E_NONE;
+}
+
+Test(secret, reading_all_grows_to_its_limit_and_not_beyond)
+{
+	static const size_t sizes[] = {0, 1, 3071, 3072, 3073, 24576, 24577, 100000};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		cr_expect_eq(read_piped(sizes[i], 100000), KT_E_NONE, "%zu", sizes[i]);
+		cr_expect_eq(read_piped(sizes[i], sizes[i]), KT_E_NONE, "%zu", sizes[i]);
+		cr_expect_eq(read_piped(sizes[i] + 1, sizes[i]), KT_E_INPUT, "%zu", sizes[i]);
+	}
+}
+
+Test(secret, unlocked_text_is_like_any_other)
+{
+	auto_secret struct kt_secret *text = NULL;
+	struct kt_error e = {0};
+
+	cr_assert_eq(kt_secret_new_unlocked(8, &text, &e), 0);
+	cr_assert_eq(kt_secret_append(text, "12345678", 8, &e), 0);
+	cr_assert_eq(kt_secret_append(text, "9", 1, &e), -1);
+	cr_assert_eq(kt_secret_len(text), 8);
+}
