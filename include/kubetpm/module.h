@@ -28,20 +28,20 @@ extern "C" {
  * Frozen: do not renumber. */
 enum kt_code {
 	KT_E_NONE = 0,
-	KT_E_INTERNAL = 1,	  /* internal error, full disk, out of memory */
-	KT_E_USAGE = 2,		  /* usage or configuration */
-	KT_E_POLICY = 3,	  /* policy not satisfied: PCR values, missing signature */
-	KT_E_TPM = 4,		  /* TPM unavailable */
-	KT_E_INPUT = 5,		  /* malformed input */
-	KT_E_PIN = 6,		  /* wrong PIN */
-	KT_E_LOCKOUT = 7,	  /* TPM in dictionary-attack lockout */
-	KT_E_REFUSED = 8,	  /* ownership, permissions, purpose, tampered bus */
-	KT_E_NETWORK = 9,	  /* network or peer */
-	KT_E_WRONG_TPM = 10,	  /* made for another machine */
-	KT_E_BUSY = 11,		  /* TPM busy or out of resources after retries */
+	KT_E_INTERNAL = 1,	   /* internal error, full disk, out of memory */
+	KT_E_USAGE = 2,		   /* usage or configuration */
+	KT_E_POLICY = 3,	   /* policy not satisfied: PCR values, missing signature */
+	KT_E_TPM = 4,		   /* TPM unavailable */
+	KT_E_INPUT = 5,		   /* malformed input */
+	KT_E_PIN = 6,		   /* wrong PIN */
+	KT_E_LOCKOUT = 7,	   /* TPM in dictionary-attack lockout */
+	KT_E_REFUSED = 8,	   /* ownership, permissions, purpose, tampered bus */
+	KT_E_NETWORK = 9,	   /* network or peer */
+	KT_E_WRONG_TPM = 10,	   /* made for another machine */
+	KT_E_BUSY = 11,		   /* TPM busy or out of resources after retries */
 	KT_E_NOT_PROVISIONED = 12, /* run `sealtool init` first */
-	KT_E_REVOKED = 13,	  /* revoked or rolled back */
-	KT_E_EVIDENCE = 14,	  /* evidence or log does not verify */
+	KT_E_REVOKED = 13,	   /* revoked or rolled back */
+	KT_E_EVIDENCE = 14,	   /* evidence or log does not verify */
 };
 
 /* What a module answers. A number not listed here counts as KT_ERROR. */
@@ -55,19 +55,19 @@ enum kt_result {
 
 /* What the host knows about the request. All values are text, borrowed until the call returns. */
 enum kt_item {
-	KT_ITEM_PROFILE = 1,	      /* name of the profile */
-	KT_ITEM_TCTI = 2,	      /* TCTI configuration, or absent for the default */
-	KT_ITEM_REQUEST = 3,	      /* "exec" or "image" */
-	KT_ITEM_API_VERSION = 4,      /* as in the request */
-	KT_ITEM_INTERACTIVE = 5,      /* "true" or "false" (exec) */
-	KT_ITEM_SERVER = 6,	      /* spec.cluster.server (exec) */
-	KT_ITEM_TLS_SERVER_NAME = 7,  /* spec.cluster.tls-server-name (exec) */
-	KT_ITEM_CA_DATA = 8,	      /* spec.cluster.certificate-authority-data, PEM (exec) */
-	KT_ITEM_PROXY_URL = 9,	      /* spec.cluster.proxy-url (exec) */
-	KT_ITEM_CLUSTER_CONFIG = 10,  /* spec.cluster.config as JSON text (exec) */
-	KT_ITEM_IMAGE = 11,	      /* image without tag or digest (image) */
+	KT_ITEM_PROFILE = 1,	     /* name of the profile */
+	KT_ITEM_TCTI = 2,	     /* TCTI configuration, or absent for the default */
+	KT_ITEM_REQUEST = 3,	     /* "exec" or "image" */
+	KT_ITEM_API_VERSION = 4,     /* as in the request */
+	KT_ITEM_INTERACTIVE = 5,     /* "true" or "false" (exec) */
+	KT_ITEM_SERVER = 6,	     /* spec.cluster.server (exec) */
+	KT_ITEM_TLS_SERVER_NAME = 7, /* spec.cluster.tls-server-name (exec) */
+	KT_ITEM_CA_DATA = 8,	     /* spec.cluster.certificate-authority-data, PEM (exec) */
+	KT_ITEM_PROXY_URL = 9,	     /* spec.cluster.proxy-url (exec) */
+	KT_ITEM_CLUSTER_CONFIG = 10, /* spec.cluster.config as JSON text (exec) */
+	KT_ITEM_IMAGE = 11,	     /* image without tag or digest (image) */
 	KT_ITEM_INSECURE_SKIP_TLS_VERIFY = 12, /* "true" or absent (exec) */
-	KT_ITEM_ANNOTATIONS = 13,     /* serviceAccountAnnotations as JSON text (image) */
+	KT_ITEM_ANNOTATIONS = 13,	       /* serviceAccountAnnotations as JSON text (image) */
 };
 
 enum kt_log_level { KT_LOG_WARN = 1, KT_LOG_DEBUG = 2 };
@@ -80,11 +80,11 @@ struct kt_secret;
  * A member left NULL or 0 is absent.
  */
 struct kt_credential {
-	size_t size;			/* set by the host: sizeof as the host was compiled */
-	struct kt_secret *token;	/* bearer token */
-	struct kt_secret *certificate;	/* PEM chain, leaf first; goes with key */
-	struct kt_secret *key;		/* PEM private key; goes with certificate */
-	int64_t not_after;		/* seconds since the epoch; 0: unknown */
+	size_t size;		       /* set by the host: sizeof as the host was compiled */
+	struct kt_secret *token;       /* bearer token */
+	struct kt_secret *certificate; /* PEM chain, leaf first; goes with key */
+	struct kt_secret *key;	       /* PEM private key; goes with certificate */
+	int64_t not_after;	       /* seconds since the epoch; 0: unknown */
 };
 
 /*
@@ -116,15 +116,22 @@ struct kt_host {
 	/* NULL is fine. */
 	void (*secret_free)(void *ctx, struct kt_secret *secret);
 
-	/* Offer user and password for the images that match `pattern` (the kubelet's rules:
-	 * [host[:port]][/path], globs in the host). The host keeps it if the request's image matches,
-	 * takes `password` in any case, and returns 0, or -1 if the pattern is malformed. Only for
-	 * KT_ITEM_REQUEST "image". */
-	int (*offer_registry)(void *ctx, const char *pattern, const char *username,
-		struct kt_secret *password);
+	/* Do the kubelet's rules match the request's image against `pattern`, host[:port][/path]
+	 * with globs in the host? 1 or 0, or -1 if the pattern is malformed. Asking before
+	 * unsealing or fetching saves the work. Only for KT_ITEM_REQUEST "image", as the two that
+	 * follow; NULL in a host that serves no images. */
+	int (*image_matches)(void *ctx, const char *pattern);
 
-	/* How the kubelet may cache the answer: "Image", "Registry" or "Global" and seconds. If not
-	 * called: "Registry", or "Image" where a path decided, and the profile's ttl. 0, or -1 if
+	/* Offer user and password for the images that match `pattern`. The host takes `password` in
+	 * any case, and copies the rest. 1: the request's image matches, the host keeps it; 0: it
+	 * does not; -1: the pattern is malformed, or there is no room. The first offer of a pattern
+	 * counts. */
+	int (*offer_registry)(
+		void *ctx, const char *pattern, const char *username, struct kt_secret *password);
+
+	/* How the kubelet may cache the answer: "Image", "Registry" or "Global", and seconds; the
+	 * shortest time that is given counts. If not called, or NULL: "Registry", or "Image" where
+	 * other images of the registry may get another answer; ten minutes. 0, or -1 if
 	 * malformed. */
 	int (*image_cache)(void *ctx, const char *key_type, int64_t seconds);
 };
@@ -155,10 +162,10 @@ struct kt_module {
 	const char *name;
 	const char *summary;
 	const struct kt_param *params;
-	enum kt_result (*open)(const struct kt_host *host, int argc, const char *const argv[],
-		void **ret_state);
-	enum kt_result (*credential)(void *state, const struct kt_host *host,
-		struct kt_credential *out);
+	enum kt_result (*open)(
+		const struct kt_host *host, int argc, const char *const argv[], void **ret_state);
+	enum kt_result (*credential)(
+		void *state, const struct kt_host *host, struct kt_credential *out);
 	void (*close)(void *state);
 };
 

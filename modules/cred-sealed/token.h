@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bearer tokens: are the bytes one, and, if it is a JWT, when does it end. Pure. */
+#ifndef KT_CRED_SEALED_TOKEN_H
+#define KT_CRED_SEALED_TOKEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "lib/secret.h"
+
+/* Length of the token in `secret`, without the one newline that may end it. KT_E_INPUT if it is
+ * empty, or has a byte that an HTTP header could not carry in a token. */
+KT_CHECKED int kt_token_check(const struct kt_secret *secret, size_t *ret_len, struct kt_error *e);
+
+/* `exp` of a JWT (RFC 7519, 4.1.4) in seconds since the epoch, or 0 if it is none, or has none. The
+ * signature is not looked at: this says when to ask anew, not whether to trust. */
+int64_t kt_token_expiry(const char *token, size_t len);
+
+#endif
