@@ -7,7 +7,7 @@ _sealtool()
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local verb=${COMP_WORDS[1]}
 	local recipients='--pcrs --for --for-pcrs --recovery --parent-name'
-	local pin='--pin --pin-file' key='--key --passphrase-file' common='--verbose --help --version'
+	local pin='--pin --pin-file' new_pin='--new-pin --new-pin-file' key='--key --passphrase-file' common='--verbose --help --version'
 	local options
 
 	COMPREPLY=()
@@ -18,7 +18,7 @@ _sealtool()
 	fi
 	case $previous in
 	--for | --for-pcrs | --recovery | --output | -o | --key | -k | --pin-file | --passphrase-file | \
-		--owner-auth-file | --key-auth-file | --policy-auth-file)
+		--owner-auth-file | --key-auth-file | --policy-auth-file | --endorsement-auth-file | --new-pin-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
 		return
@@ -43,12 +43,12 @@ _sealtool()
 	seal) options="--name --purpose $recipients $pin --output --tcti" ;;
 	unseal) options="$pin --purpose --output --force --tcti" ;;
 	show) options="--json" ;;
-	reseal) options="--pcrs --slot $pin $key --tcti" ;;
-	recipient) options="$recipients --this-tpm --slot $pin $key --json --tcti" ;;
+	reseal) options="--pcrs --slot $pin $new_pin $key --tcti" ;;
+	recipient) options="$recipients --this-tpm --slot $pin $new_pin $key --no-tpm --json --tcti" ;;
 	recover) options="$key --output --force" ;;
-	export) options="--tss2 --pcrs $pin --output --owner-auth-file --tcti" ;;
-	import) options="--name --purpose --key-auth-file --policy-auth-file $recipients $pin
-		--owner-auth-file --output --tcti" ;;
+	export) options="--tss2 --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
+	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
+		$pin --owner-auth-file --output --tcti" ;;
 	pcrs) options="--pcrs --json --tcti" ;;
 	srk) options="--output --json --tcti" ;;
 	doctor) options="--json --tcti" ;;

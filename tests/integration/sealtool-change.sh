@@ -176,6 +176,7 @@ it 'a TPM that hangs can be left: SIGTERM twice'
 "$tools/tpm-proxy.py" "$tpm_dir/tpm" "$tpm_dir/slow" 60 3 >proxy.log 2>&1 &
 proxy=$!
 tpm_wait_for test -S "$tpm_dir/slow"
+# shellcheck disable=SC2016 # the inner shell expands it
 run timeout -k 20 20 sh -c 'sealtool unseal --tcti "swtpm:path=$1" here.sealed & pid=$!
 	sleep 0.5; kill -TERM $pid; sleep 0.3; kill -TERM $pid; wait $pid' sh "$tpm_dir/slow"
 expect_status 143

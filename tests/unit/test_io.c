@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -563,39 +562,4 @@ Test(io, trusts_only_what_nobody_else_can_write)
 	cr_assert_eq(chmod("f", 0600), 0);
 	cr_assert_eq(chown("f", 12345, 0), 0);
 	cr_assert_eq(trust("f"), KT_E_REFUSED);
-}
-
-Test(io, a_lock_is_on_the_file_that_the_name_means_now)
-{
-	char dir[] = "/tmp/kt-lock-XXXXXX", path[64], other[64];
-	struct kt_error e = {0};
-	int first = -1, second = -1;
-
-	cr_assert_not_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/f", dir);
-	snprintf(other, sizeof(other), "%s/g", dir);
-	cr_assert_eq(kt_replace_file(path, "1", 1, 0600, &e), 0, "%s", e.msg);
-	cr_assert_eq(kt_lock_file(path, &first, &e), 0, "%s", e.msg);
-	cr_assert_eq(flock(first, LOCK_EX | LOCK_NB), 0);
-	/* Replaced, the name means another file, which nobody has locked. */
-	cr_assert_eq(kt_replace_file(path, "2", 1, 0600, &e), 0, "%s", e.msg);
-	cr_assert_eq(kt_lock_file(path, &second, &e), 0, "%s", e.msg);
-	close(first);
-	close(second);
-	cr_assert_eq(kt_lock_file(other, &first, &e), -1);
-	cr_assert_eq(e.code, KT_E_USAGE);
-	unlink(path);
-	rmdir(dir);
-}
-
-Test(io, devices_and_open_files_are_no_place_for_a_file)
-{
-	static const char *const paths[] = {
-		"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/null"};
-	struct kt_error e = {0};
-
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		cr_expect_eq(kt_replace_file(paths[i], "x", 1, 0600, &e), -1, "%s", paths[i]);
-		cr_expect_eq(e.code, KT_E_REFUSED, "%s", paths[i]);
-	}
 }
