@@ -98,6 +98,9 @@ static int check_line(const char *line, struct kt_error *e)
 	for (const char *p = line; *p != '\0'; p++)
 		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
 			return kt_fail(e, KT_E_USAGE, "control character 0x%02x", (unsigned)*p);
+	/* Blanks behind it do not show, and would make it mean something else. */
+	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+		len--;
 	if (len > 0 && line[len - 1] == '\\')
 		return kt_fail(e, KT_E_USAGE, "continuation lines are not supported");
 	return 0;

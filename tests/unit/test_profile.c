@@ -88,6 +88,7 @@ Test(profile, says_where_and_what_is_wrong)
 		{"required m k='a'", "values are not quoted"},
 		{"required m k=1 j=2 k=3", "argument \"k\" is given twice"},
 		{"required m k=1 \\\n j=2", "/etc/exec.d/p:1: continuation"},
+		{"required m k=1 \\ \t\n j=2", "/etc/exec.d/p:1: continuation"},
 		{"required m\r\n", "/etc/exec.d/p:1: control character 0x0d"},
 		{"required m k=\x1b[31m", "control character 0x1b"},
 	};
