@@ -8,14 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define FREED_BYTE 0xa5
 
 /* A file opened later must not become stdin, stdout or stderr by accident. All three are opened for
  * reading: a closed stdin reads as empty, and writing to a closed stdout still fails, as it should.
@@ -51,24 +48,9 @@ static int forbid_dumps(struct kt_error *e)
 	return 0;
 }
 
-/* The libraries we use (ESYS, OpenSSL, json-c) free buffers in which secrets stood, without wiping
- * them. glibc overwrites what is freed if it is asked to. */
-static int wipe_freed_memory(struct kt_error *e)
-{
-#ifdef KT_SANITIZED
-	(void)e;
-#else
-	if (mallopt(M_PERTURB, FREED_BYTE) != 1)
-		return kt_fail(e, KT_E_INTERNAL, "cannot have freed memory overwritten");
-#endif
-	return 0;
-}
-
 int kt_harden(struct kt_error *e)
 {
 	umask(077);
-	if (wipe_freed_memory(e) != 0)
-		return -1;
 	if (open_standard_descriptors(e) != 0 || forbid_dumps(e) != 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

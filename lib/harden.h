@@ -7,7 +7,7 @@
 
 /* Opens missing descriptors 0 to 2 on /dev/null, for reading (a closed stdin is empty, writing to a
  * closed stdout fails), closes none; no core dumps, not dumpable, no new privileges, umask 077,
- * freed memory overwritten, SIGPIPE and SIGXFSZ ignored. KT_E_INTERNAL. */
+ * SIGPIPE and SIGXFSZ ignored. KT_E_INTERNAL. */
 KT_CHECKED int kt_harden(struct kt_error *e);
 
 #endif

@@ -8,12 +8,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include <openssl/crypto.h>
 
 #include "lib/io.h"
+
+#define FREED_BYTE 0xa5
 
 struct kt_secret {
 	size_t mapped; /* length of the mapping */
@@ -134,6 +137,15 @@ int kt_secret_append(struct kt_secret *secret, const void *bytes, size_t len, st
 		memcpy(secret->bytes + secret->len, bytes, len);
 	secret->len += len;
 	return 0;
+}
+
+void kt_wipe_freed(bool on)
+{
+#ifdef KT_SANITIZED
+	(void)on; /* the sanitizer's allocator has its own ways with freed memory */
+#else
+	assert(mallopt(M_PERTURB, on ? FREED_BYTE : 0) == 1);
+#endif
 }
 
 bool kt_secret_equal(const struct kt_secret *a, const struct kt_secret *b)

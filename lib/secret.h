@@ -50,6 +50,11 @@ void kt_secret_set_len(struct kt_secret *secret, size_t len);
 KT_CHECKED int kt_secret_append(
 	struct kt_secret *secret, const void *bytes, size_t len, struct kt_error *e);
 
+/* While this is on, glibc overwrites whatever is freed: for calls into libraries that free buffers
+ * in which secrets stood without wiping them. Not on all the time, since ESYS also makes and frees
+ * whole OpenSSL library contexts, which would take a millisecond more. */
+void kt_wipe_freed(bool on);
+
 /* Compares in constant time (in the length's time, if the lengths differ). */
 bool kt_secret_equal(const struct kt_secret *a, const struct kt_secret *b);
 

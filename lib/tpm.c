@@ -15,6 +15,7 @@
 
 #include <tss2/tss2_tctildr.h>
 
+#include "lib/secret.h"
 #include "lib/tpm-internal.h"
 #include "lib/tpm-signals.h"
 
@@ -105,6 +106,7 @@ void kt_tpm_forget(struct kt_tpm *tpm, ESYS_TR handle)
 		}
 }
 
+/* ESYS frees command buffers, authorisation values and session keys without wiping them. */
 void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle)
 {
 	struct kt_tpm_retry retry = {0};
@@ -112,9 +114,11 @@ void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle)
 
 	if (handle == ESYS_TR_NONE)
 		return;
+	kt_wipe_freed(true);
 	do /* also when a signal waits: it waits for this */
 		rc = Esys_FlushContext(tpm->esys, handle);
 	while (wait_and_retry(&retry, rc));
+	kt_wipe_freed(false);
 	if (rc == TSS2_RC_SUCCESS)
 		kt_tpm_forget(tpm, handle);
 }
@@ -239,7 +243,9 @@ void kt_tpm_close(struct kt_tpm *tpm)
 	if (tpm->esys != NULL) {
 		for (size_t i = tpm->live_count; i-- > 0;)
 			kt_tpm_flush(tpm, tpm->live[i]);
+		kt_wipe_freed(true);
 		Esys_Finalize(&tpm->esys);
+		kt_wipe_freed(false);
 	}
 	if (tpm->tcti != NULL)
 		Tss2_TctiLdr_Finalize(&tpm->tcti);
