@@ -80,6 +80,19 @@ int kt_read_file(
 	return kt_read_all(fd, max, path, ret_data, ret_len, e);
 }
 
+int kt_read_trusted_file(
+	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e)
+{
+	/* Not blocking: somebody else's pipe must not hold us up before it is refused. */
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
+	if (kt_check_trusted(fd, path, e) < 0)
+		return -1;
+	return kt_read_all(fd, max, path, ret_data, ret_len, e);
+}
+
 int kt_write_all(int fd, const void *data, size_t len, const char *what, struct kt_error *e)
 {
 	const uint8_t *bytes = data;

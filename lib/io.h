@@ -23,6 +23,10 @@ KT_CHECKED int kt_read_all(int fd, size_t max, const char *what, uint8_t **ret_d
 KT_CHECKED int kt_read_file(
 	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e);
 
+/* The same for a file that is believed: KT_E_REFUSED too if kt_check_trusted() refuses it. */
+KT_CHECKED int kt_read_trusted_file(
+	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e);
+
 /* Writes all, also after short writes. KT_E_INTERNAL. */
 KT_CHECKED int kt_write_all(
 	int fd, const void *data, size_t len, const char *what, struct kt_error *e);

@@ -44,6 +44,10 @@ int kt_pin_read_file(const char *path, size_t max, struct kt_secret **ret_pin, s
 		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
 	if (fstat(fd, &st) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "%s", path);
+	if (S_ISREG(st.st_mode) && st.st_uid != 0 && st.st_uid != geteuid())
+		return kt_fail(e, KT_E_REFUSED,
+			"%s belongs to user %u, and not to root or the user who runs this", path,
+			st.st_uid);
 	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return kt_fail(e, KT_E_REFUSED,
 			"%s: others can read or write it; 'chmod 600' it, and think again whether "

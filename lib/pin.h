@@ -13,8 +13,8 @@
 #define KT_PIN_FILE_MAX_BYTES 2048
 
 /* The first line of `path` (1 to `max` bytes, no NUL, nothing behind its newline). KT_E_USAGE if it
- * cannot be opened, KT_E_REFUSED if it is a regular file that others can read or write, KT_E_INPUT
- * for its content. */
+ * cannot be opened, KT_E_REFUSED if it is a regular file that others own, can read or write,
+ * KT_E_INPUT for its content. */
 KT_CHECKED int kt_pin_read_file(
 	const char *path, size_t max, struct kt_secret **ret_pin, struct kt_error *e);
 

@@ -12,6 +12,14 @@
 #include "lib/tpm-object.h"
 #include "lib/wrap.h"
 
+static int parse_file(const char *path, const uint8_t *text, size_t len,
+	struct kt_sealed **ret_sealed, struct kt_error *e)
+{
+	if (kt_sealed_parse((const char *)text, len, ret_sealed, e) < 0)
+		return kt_wrap(e, "%s", path);
+	return 0;
+}
+
 int kt_seal_read(const char *path, struct kt_sealed **ret_sealed, struct kt_error *e)
 {
 	auto_free uint8_t *text = NULL;
@@ -19,9 +27,7 @@ int kt_seal_read(const char *path, struct kt_sealed **ret_sealed, struct kt_erro
 
 	if (kt_read_file(path, KT_SEALED_FILE_MAX_BYTES, &text, &len, e) < 0)
 		return -1;
-	if (kt_sealed_parse((const char *)text, len, ret_sealed, e) < 0)
-		return kt_wrap(e, "%s", path);
-	return 0;
+	return parse_file(path, text, len, ret_sealed, e);
 }
 
 int kt_seal_write(const char *path, const struct kt_sealed *sealed, struct kt_error *e)
@@ -62,7 +68,9 @@ static int make_local_slot(struct kt_recipient *recipient, struct kt_tpm *tpm,
 	struct kt_tss2key *slot, struct kt_error *e)
 {
 	if (recipient->words.pin && pin == NULL)
-		return kt_fail(e, KT_E_PIN, "the slot has a PIN; give it with --pin or --pin-file");
+		return kt_fail(e, KT_E_PIN,
+			"the slot has a PIN; give it with --pin or --pin-file (pin-file= in a "
+			"profile)");
 	return kt_object_seal(tpm, srk, cek, &recipient->policy, recipient->words.pin ? pin : NULL,
 		&slot->public, &slot->private, e);
 }
@@ -179,7 +187,9 @@ static int open_slot(const struct kt_sealed *sealed, size_t index, struct kt_tpm
 			"the slot's policy in words is not the policy of its digest: the file was "
 			"changed");
 	if (recipient->words.pin && pin == NULL)
-		return kt_fail(e, KT_E_PIN, "the slot has a PIN; give it with --pin or --pin-file");
+		return kt_fail(e, KT_E_PIN,
+			"the slot has a PIN; give it with --pin or --pin-file (pin-file= in a "
+			"profile)");
 	if (kt_slot_policy_steps(&recipient->words, &policy, e) < 0)
 		return -1;
 	if (kt_object_unseal(tpm, srk, &object, &policy, &auth, ret_cek, e) == 0)
@@ -291,11 +301,15 @@ int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,
 int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e)
 {
+	auto_free uint8_t *text = NULL;
 	auto_sealed struct kt_sealed *sealed = NULL;
 	auto_tpm struct kt_tpm *tpm = NULL;
 	struct kt_parent srk;
+	size_t len;
 
-	if (kt_seal_read(path, &sealed, e) < 0)
+	/* A sealed file does not tell who made it: anybody can seal for this TPM. */
+	if (kt_read_trusted_file(path, KT_SEALED_FILE_MAX_BYTES, &text, &len, e) < 0 ||
+		parse_file(path, text, len, &sealed, e) < 0)
 		return -1;
 	if (strcmp(sealed->purpose, purpose) != 0)
 		return kt_fail(e, KT_E_REFUSED,

@@ -50,7 +50,8 @@ bool kt_seal_is_local(const struct kt_recipient *recipient, const struct kt_pare
 KT_CHECKED int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,
 	struct kt_secret **ret_secret, struct kt_error *e);
 
-/* All of it for a program that needs one secret: reads `path`, insists on `purpose`, opens with the
+/* All of it for a program that needs one secret: reads `path`, which must be root's or ours
+ * and not writable by others, insists on `purpose`, opens with the
  * TPM at `tcti` (see kt_tpm_open), and lets go of the TPM. */
 KT_CHECKED int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);

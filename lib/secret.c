@@ -144,7 +144,10 @@ void kt_wipe_freed(bool on)
 #ifdef KT_SANITIZED
 	(void)on; /* the sanitizer's allocator has its own ways with freed memory */
 #else
-	assert(mallopt(M_PERTURB, on ? FREED_BYTE : 0) == 1);
+	int done = mallopt(M_PERTURB, on ? FREED_BYTE : 0);
+
+	assert(done == 1);
+	(void)done; /* for builds without assertions */
 #endif
 }
 

@@ -210,6 +210,24 @@ static int connect_tcti(struct kt_tpm *tpm, const char *tcti, struct kt_error *e
 	return kt_hint(e, "is it running, and is --tcti (or KUBETPM_TCTI) right?");
 }
 
+/* The loader takes a path to any shared object for a TCTI's name, and the environment can give one.
+ * Names only: "swtpm", "libtss2-tcti-swtpm.so.0". A TCTI that takes another one as its
+ * configuration is looked into. */
+static int check_tcti(const char *tcti, struct kt_error *e)
+{
+	size_t len = strcspn(tcti, ":");
+
+	if (memchr(tcti, '/', len) != NULL)
+		return kt_fail(e, KT_E_USAGE,
+			"TCTI \"%.100s\": a name is wanted before the colon, such as device, swtpm "
+			"or "
+			"tabrmd, and no path",
+			tcti);
+	if (tcti[len] == ':' && len == strlen("pcap") && memcmp(tcti, "pcap", len) == 0)
+		return check_tcti(tcti + len + 1, e);
+	return 0;
+}
+
 static const char *choose_tcti(const char *tcti)
 {
 	if (tcti == NULL)
@@ -226,6 +244,8 @@ int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
 		return kt_fail_memory(e);
 	tpm->turn_fd = -1;
 	tcti = choose_tcti(tcti);
+	if (check_tcti(tcti, e) < 0)
+		return -1;
 	if (take_turn(tpm, tcti, e) < 0 || connect_tcti(tpm, tcti, e) < 0 || kt_signals_hold(e) < 0)
 		return -1;
 	tpm->holds_signals = true;

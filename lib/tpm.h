@@ -25,8 +25,8 @@ struct kt_tpm;
 
 /* Opens "NAME:CONFIG" (tpm2-tss TCTI loader); NULL means $KUBETPM_TCTI, else KT_TPM_DEFAULT_TCTI.
  * On a swtpm unix socket, which has no resource manager, waits for its turn (a lock on the socket's
- * folder) for up to 30 seconds; for a place at tpm2-abrmd up to 10. KT_E_TPM, KT_E_BUSY. Owned by
- * the caller. */
+ * folder) for up to 30 seconds; for a place at tpm2-abrmd up to 10. KT_E_USAGE if NAME is a path,
+ * KT_E_TPM, KT_E_BUSY. Owned by the caller. */
 KT_CHECKED int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
 
 /* Flushes what is loaded, closes the connection, lets signals through again. NULL is fine. */

@@ -217,7 +217,10 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return kt_wrap(e, "%s", argv[first]);
 	if (seal_to_recipients(sealed, &options.recipients, common, pin, secret, e) < 0)
 		return -1;
-	return write_sealed(common, sealed, e);
+	if (write_sealed(common, sealed, e) < 0)
+		return -1;
+	warn_about_purpose(sealed->purpose);
+	return 0;
 }
 
 const struct verb verb_import = {

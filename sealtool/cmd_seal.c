@@ -41,7 +41,10 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		read_pin(common, true, &pin, e) < 0 || read_stdin_secret(&secret, e) < 0 ||
 		seal_to_recipients(sealed, &options.recipients, common, pin, secret, e) < 0)
 		return -1;
-	return write_sealed(common, sealed, e);
+	if (write_sealed(common, sealed, e) < 0)
+		return -1;
+	warn_about_purpose(sealed->purpose);
+	return 0;
 }
 
 const struct verb verb_seal = {

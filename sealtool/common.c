@@ -66,9 +66,9 @@ int read_recovery_key(const struct common *common, EVP_PKEY **ret_key, struct kt
 
 	if (fd < 0)
 		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", common->key);
-	/* OpenSSL copies private numbers on its ways: into locked memory where it means to, and into
-	 * buffers that it does not wipe where it does not. This key is used once, so time is no
-	 * matter. */
+	/* OpenSSL copies private numbers on its ways: into locked memory where it means to, and
+	 * into buffers that it does not wipe where it does not. This key is used once, so time is
+	 * no matter. */
 	kt_wipe_freed(true);
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP_BYTES, SECURE_HEAP_UNIT) != 1)
 		return kt_fail_ssl(e, KT_E_INTERNAL, "no locked memory for a private key");

@@ -178,6 +178,19 @@ static int new_uuid(char ret_text[KT_SEALED_KID_SIZE], struct kt_error *e)
 	return 0;
 }
 
+/* Purposes are the user's to make up, and typing errors would only show when the file is used. */
+void warn_about_purpose(const char *purpose)
+{
+	static const char *const known[] = {KT_PURPOSE_EXEC, KT_PURPOSE_IMAGE, "kms", "node-key"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], purpose) == 0)
+			return;
+	kt_warn("no program of kubetpm asks for purpose \"%s\"; they know exec-credential, "
+		"image-credential, kms and node-key",
+		purpose);
+}
+
 int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose, struct kt_error *e)
 {
 	if (name == NULL || purpose == NULL)

@@ -112,6 +112,15 @@ expect_status 4
 expect_finding tpm-device fail
 expect_json '"firmware" in [f["action"] for f in j["findings"] if f["id"] == "tpm-device"][0]' true
 
+it 'a TCTI is a name, not a path to somebody'"'"'s library'
+for tcti in /tmp/evil.so:x ./evil.so ../evil.so:x pcap:/tmp/evil.so:x; do
+	run sealtool pcrs --tcti "$tcti"
+	expect_status 2
+	expect_one_line
+	run env KUBETPM_TCTI="$tcti" sealtool pcrs
+	expect_status 2
+done
+
 it 'nothing is left in the TPM, and nothing was changed'
 expect 'leftovers' test "$(tpm_leftovers)" = 0
 

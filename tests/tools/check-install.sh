@@ -19,6 +19,12 @@ for f in lib/kubetpm/cred-sealed.so lib/kubetpm/pcr-state.so include/kubetpm/mod
 	}
 done
 make uninstall DESTDIR="$root" PREFIX=/usr
+make install DESTDIR="$root" PREFIX=/opt/kubetpm
+if grep -r -l -e /usr/libexec/kubetpm -e '[^/a-z]/etc/kubetpm' "$root/opt/kubetpm/share"; then
+	echo "these pages name paths of another installation" >&2
+	exit 1
+fi
+make uninstall DESTDIR="$root" PREFIX=/opt/kubetpm
 left=$(find "$root" ! -type d)
 if [ -n "$left" ]; then
 	printf 'uninstall left behind:\n%s\n' "$left" >&2
