@@ -65,6 +65,14 @@ int kt_read_all(int fd, size_t max, const char *what, uint8_t **ret_data, size_t
 	return 0;
 }
 
+static int fail_open(const char *path, struct kt_error *e)
+{
+	if (errno != EACCES && errno != EPERM)
+		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
+	kt_fail_errno(e, KT_E_REFUSED, "cannot open %s", path);
+	return kt_hint(e, "the user who runs this (%u) must be able to read it", geteuid());
+}
+
 int kt_read_file(
 	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e)
 {
@@ -72,7 +80,7 @@ int kt_read_file(
 	struct stat st;
 
 	if (fd < 0)
-		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
+		return fail_open(path, e);
 	if (fstat(fd, &st) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot examine %s", path);
 	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
@@ -87,7 +95,7 @@ int kt_read_trusted_file(
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return kt_fail_errno(e, KT_E_USAGE, "cannot open %s", path);
+		return fail_open(path, e);
 	if (kt_check_trusted(fd, path, e) < 0)
 		return -1;
 	return kt_read_all(fd, max, path, ret_data, ret_len, e);

@@ -18,8 +18,8 @@
 KT_CHECKED int kt_read_all(int fd, size_t max, const char *what, uint8_t **ret_data,
 	size_t *ret_len, struct kt_error *e);
 
-/* The same for a file. KT_E_USAGE if it cannot be opened, KT_E_REFUSED if it is not a regular file
- * (or a pipe, which `<(...)` gives). */
+/* The same for a file. KT_E_USAGE if it cannot be opened, KT_E_REFUSED if it may not be,
+ * KT_E_REFUSED if it is not a regular file (or a pipe, which `<(...)` gives). */
 KT_CHECKED int kt_read_file(
 	const char *path, size_t max, uint8_t **ret_data, size_t *ret_len, struct kt_error *e);
 

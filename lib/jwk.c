@@ -253,6 +253,9 @@ static int read_private_pem(const struct kt_secret *text, const struct kt_secret
 		return kt_fail_memory(e);
 	auto_pkey EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &p);
 
+	if (key == NULL && memmem(kt_secret_bytes(text), kt_secret_len(text), "BEGIN PUBLIC KEY",
+				   strlen("BEGIN PUBLIC KEY")) != NULL)
+		return kt_fail(e, KT_E_INPUT, "this is the public key: give the private one");
 	if (key == NULL && p.asked && passphrase == NULL)
 		return kt_fail(e, KT_E_PIN,
 			"the private key is protected by a passphrase; give it with "

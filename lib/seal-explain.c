@@ -6,6 +6,7 @@
  */
 #include "lib/seal-explain.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/tpm-info.h"
@@ -13,6 +14,7 @@
 
 /* Values take room: they are shown for so many PCRs, and of the rest only the numbers. */
 #define SHOWN_WITH_VALUES 3
+#define KT_DIFFERENCE_MAX 1024
 
 /* Takes the first differing PCRs of `expected` over into `ret_few`; *ret_rest lists the others. */
 static void split_difference(const struct kt_pcr_set *expected, const struct kt_pcr_set *present,
@@ -37,6 +39,21 @@ static void split_difference(const struct kt_pcr_set *expected, const struct kt_
 		}
 }
 
+/* On one line. */
+static size_t describe(const struct kt_pcr_set *expected, const struct kt_pcr_set *present,
+	char *ret_text, size_t size)
+{
+	char lines[KT_DIFFERENCE_MAX], *rest = lines, *line;
+	size_t used = 0, count;
+
+	count = kt_pcr_describe_difference(expected, present, lines, sizeof(lines));
+	ret_text[0] = '\0';
+	while ((line = strsep(&rest, "\n")) != NULL && used < size)
+		used += (size_t)snprintf(
+			ret_text + used, size - used, "%s%s", used > 0 ? "; " : "", line);
+	return count;
+}
+
 static int explain_policy(struct kt_tpm *tpm, const struct kt_slot_policy *words, bool has_recovery,
 	struct kt_error *e)
 {
@@ -49,15 +66,13 @@ static int explain_policy(struct kt_tpm *tpm, const struct kt_slot_policy *words
 	if (kt_tpm_read_pcrs(tpm, &present, &reason) < 0)
 		return kt_hint(e, "%s", reason.msg);
 	split_difference(&words->pcrs, &present, &few, &rest);
-	if (kt_pcr_describe_difference(&few, &present, text, sizeof(text)) == 0)
+	if (describe(&few, &present, text, sizeof(text)) == 0)
 		return -1;
-	for (char *p = text; (p = strchr(p, '\n')) != NULL;)
-		*p = ';';
 	kt_pcr_format(&rest, others);
 	kt_fail(e, KT_E_POLICY, "policy not satisfied: %s%s%s", text,
 		rest.count > 0 ? ", and also " : "", rest.count > 0 ? others : "");
-	return has_recovery ? kt_hint(e, "if the change was meant: 'sealtool reseal --key "
-					 "RECOVERY-KEY FILE'")
+	return has_recovery ? kt_hint(e, "if the change was meant, 'sealtool reseal --key "
+					 "RECOVERY-KEY' binds the file to it")
 			    : -1;
 }
 

@@ -216,42 +216,87 @@ static int fail_no_slot(
 	for (size_t i = 0; i < sealed->count; i++)
 		if (sealed->recipients[i].kind == KT_RECIPIENT_TPM2 && machines++ == 0)
 			kt_name_format(&sealed->recipients[i].name, there);
-	if (machines == 0)
-		return kt_fail(e, KT_E_WRONG_TPM,
-			"no slot for any TPM; 'sealtool recover' opens it with a recovery key");
 	kt_name_format(&srk->name, here);
-	return kt_fail(e, KT_E_WRONG_TPM,
-		"made for another machine, or the storage key was replaced: this machine's storage "
-		"key is %s, the file is for %s%s; open it there, or with 'sealtool recover'",
-		here, there, machines > 1 ? " and others" : "");
+	if (machines == 0)
+		kt_fail(e, KT_E_WRONG_TPM, "no slot for any TPM");
+	else
+		kt_fail(e, KT_E_WRONG_TPM,
+			"made for another machine, or the storage key was replaced: this machine's "
+			"storage key is %s, the file is for %s%s",
+			here, there, machines > 1 ? " and others" : "");
+	if (!has_recovery(sealed))
+		return kt_hint(e, "there is no recovery slot, so only that TPM can open it");
+	return kt_hint(e, "a recovery key opens it ('sealtool recover --key'), or makes a slot for "
+			  "this machine ('sealtool recipient add --key')");
 }
 
+static size_t count_local(const struct kt_sealed *sealed, const struct kt_parent *srk)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sealed->count; i++)
+		if (sealed->recipients[i].kind == KT_RECIPIENT_TPM2 &&
+			kt_seal_is_local(&sealed->recipients[i], srk))
+			count++;
+	return count;
+}
+
+/* What trying one slot after the other has come to. */
+struct attempts {
+	size_t local; /* slots of this machine */
+	bool pin_tried;
+	bool give_up;
+	struct kt_error error; /* of all that were tried */
+};
+
+static void note_attempt(struct attempts *attempts, size_t slot, struct kt_error *failure)
+{
+	attempts->pin_tried =
+		attempts->pin_tried || failure->code == KT_E_PIN || failure->code == KT_E_LOCKOUT;
+	attempts->give_up = !worth_another_slot(failure->code);
+	if (attempts->local > 1)
+		kt_wrap(failure, "slot %zu", slot);
+	if (attempts->error.code == KT_E_NONE)
+		attempts->error = *failure;
+	else
+		kt_hint(&attempts->error, "%s", failure->msg);
+}
+
+/* Tries the slots with, or those without a PIN. 0 if one opened. */
+static int try_slots(const struct kt_sealed *sealed, struct kt_tpm *tpm,
+	const struct kt_parent *srk, const struct kt_secret *pin, bool with_pin,
+	struct attempts *attempts, size_t *ret_slot, struct kt_secret **ret_cek)
+{
+	for (size_t i = 0; i < sealed->count && !attempts->give_up; i++) {
+		const struct kt_recipient *recipient = &sealed->recipients[i];
+		struct kt_error failure = {0};
+
+		if (recipient->kind != KT_RECIPIENT_TPM2 || !kt_seal_is_local(recipient, srk) ||
+			recipient->words.pin != with_pin || (with_pin && attempts->pin_tried))
+			continue;
+		if (open_slot(sealed, i, tpm, srk, pin, ret_cek, &failure) == 0) {
+			*ret_slot = i;
+			return 0;
+		}
+		note_attempt(attempts, i, &failure);
+	}
+	return -1;
+}
+
+/* A PIN that is given is tried first, so that it is proven where it can be; else last. */
 static int open_cek(const struct kt_sealed *sealed, struct kt_tpm *tpm, const struct kt_parent *srk,
 	const struct kt_secret *pin, size_t *ret_slot, struct kt_secret **ret_cek,
 	struct kt_error *e)
 {
-	struct kt_error first = {0}, next = {0};
-	bool pin_tried = false;
+	struct attempts attempts = {.local = count_local(sealed, srk)};
+	bool first = pin != NULL;
 
-	for (size_t i = 0; i < sealed->count; i++) {
-		const struct kt_recipient *recipient = &sealed->recipients[i];
-
-		if (recipient->kind != KT_RECIPIENT_TPM2 || !kt_seal_is_local(recipient, srk) ||
-			(recipient->words.pin && pin_tried))
-			continue;
-		if (open_slot(sealed, i, tpm, srk, pin, ret_cek, &next) == 0) {
-			*ret_slot = i;
-			return 0;
-		}
-		pin_tried = pin_tried || next.code == KT_E_PIN || next.code == KT_E_LOCKOUT;
-		if (first.code == KT_E_NONE)
-			first = next;
-		if (!worth_another_slot(next.code))
-			break;
-	}
-	if (first.code == KT_E_NONE)
+	if (attempts.local == 0)
 		return fail_no_slot(sealed, srk, e);
-	*e = first;
+	if (try_slots(sealed, tpm, srk, pin, first, &attempts, ret_slot, ret_cek) == 0 ||
+		try_slots(sealed, tpm, srk, pin, !first, &attempts, ret_slot, ret_cek) == 0)
+		return 0;
+	*e = attempts.error;
 	return -1;
 }
 

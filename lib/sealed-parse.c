@@ -253,6 +253,19 @@ static int parse_slots(struct json_object *file, struct kt_sealed *sealed, struc
 	return 0;
 }
 
+/* A file of another kind gets a better answer than a parser's. */
+static int check_looks(const char *text, size_t len, struct kt_error *e)
+{
+	static const char tss2[] = "TSS2 PRIVATE KEY";
+
+	if (len > 0 && text[0] == '{')
+		return 0;
+	if (memmem(text, len < 4096 ? len : 4096, tss2, strlen(tss2)) != NULL)
+		return kt_fail(e, KT_E_INPUT,
+			"a TSS2 key file, not a sealed file: 'sealtool import' opens it");
+	return kt_fail(e, KT_E_INPUT, "not a sealed file");
+}
+
 int kt_sealed_parse(const char *text, size_t len, struct kt_sealed **ret_sealed, struct kt_error *e)
 {
 	static const char *const known[] = {
@@ -265,7 +278,8 @@ int kt_sealed_parse(const char *text, size_t len, struct kt_sealed **ret_sealed,
 		return kt_fail_memory(e);
 	if (len > KT_SEALED_FILE_MAX_BYTES)
 		return kt_fail(e, KT_E_INPUT, "more than %zu bytes", KT_SEALED_FILE_MAX_BYTES);
-	if (kt_json_parse(text, len, &file, e) < 0 || check_members(file, known, e) < 0 ||
+	if (check_looks(text, len, e) < 0 || kt_json_parse(text, len, &file, e) < 0 ||
+		check_members(file, known, e) < 0 ||
 		kt_json_get_string(file, "protected", HEADER_B64_MAX, &header, e) < 0)
 		return -1;
 	sealed->protected_header = strdup(header);

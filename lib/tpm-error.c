@@ -24,7 +24,8 @@ static const struct {
 	{TPM2_RC_BAD_AUTH, KT_E_PIN, "wrong authorisation value"},
 	{TPM2_RC_LOCKOUT, KT_E_LOCKOUT,
 		"the TPM is in dictionary-attack lockout; wait for the "
-		"recovery time, or clear it with 'tpm2_dictionarylockout --clear-lockout'"},
+		"recovery time, or clear it with 'tpm2_dictionarylockout --clear-lockout "
+		"--auth=file:LOCKOUT-AUTH' (a wrong one locks that out too)"},
 	{TPM2_RC_INTEGRITY, KT_E_WRONG_TPM, "not made by this TPM's storage key, or damaged"},
 	{TPM2_RC_SIGNATURE, KT_E_POLICY, "the policy's signature does not verify"},
 	{TPM2_RC_POLICY, KT_E_REVOKED,

@@ -225,7 +225,7 @@ static int unseal_loaded(const struct opening *o, ESYS_TR handle, ESYS_TR sessio
 	if (rc != TSS2_RC_SUCCESS)
 		kt_fail_tss(e, rc, "TPM2_Unseal");
 	if (rc != TSS2_RC_SUCCESS && e->code == KT_E_PIN && o->auth->value == NULL)
-		kt_hint(e, "no authorisation value was given (--key-auth-file, --pin-file)");
+		kt_hint(e, "no password was given for it (--key-auth-file)");
 	if (rc != TSS2_RC_SUCCESS)
 		return -1;
 	return take_data(data, ret_data, e);

@@ -81,6 +81,11 @@ static bool has_local_pin_slot(const struct change *change)
 static int choose_pin(
 	const struct change *change, const struct kt_secret **ret_pin, struct kt_error *e)
 {
+	if (change->new_pin != NULL && !has_local_pin_slot(change))
+		return kt_fail(e, KT_E_USAGE,
+			"no slot of this machine has a PIN to be set anew; 'sealtool recipient add "
+			"--new-pin' makes one that has, and then 'recipient remove' takes the "
+			"other away");
 	*ret_pin = change->new_pin != NULL ? change->new_pin : change->pin;
 	if (change->new_pin == NULL && !change->pin_proven && has_local_pin_slot(change))
 		return kt_fail(e, KT_E_PIN,

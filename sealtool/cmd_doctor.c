@@ -67,7 +67,7 @@ static void examine(struct report *report, const char *tcti)
 	check_memory(report);
 	if (kt_tpm_open(tcti, &tpm, &e) < 0) {
 		report_add(report, "tpm-connection", FINDING_FAIL, e.code,
-			"see above; 'sealtool doctor --tcti' tries another way", "%s", e.msg);
+			"see tpm-device; --tcti CONFIG tries another way", "%s", e.msg);
 		return;
 	}
 	report_add(report, "tpm-connection", FINDING_OK, KT_E_NONE, "", "answers");

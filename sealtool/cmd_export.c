@@ -23,7 +23,7 @@ static const struct kt_opt opts[] = {
 	{"pcrs", 0, "SELECTION", "bind to these PCRs (default: those of this machine's slot)",
 		KT_OPT_TEXT, offsetof(struct options, pcrs)},
 	OPT_PIN(struct options),
-	OPT_NEW_PIN(struct options),
+	OPT_NEW_PIN(struct options, "for the exported key"),
 	OPT_OUTPUT(struct options, "the TSS2 key file (default: standard output)"),
 	OPT_OWNER_AUTH(struct options),
 	OPT_TCTI(struct options),

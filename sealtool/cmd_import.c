@@ -24,7 +24,7 @@ struct options {
 static const struct kt_opt opts[] = {
 	{"name", 'n', "NAME", "what the secret is called", KT_OPT_TEXT,
 		offsetof(struct options, name)},
-	{"purpose", 'p', "PURPOSE", "what may use it: exec-credential, image-credential, kms, …",
+	{"purpose", 'p', "PURPOSE", "what may use it: exec-credential, image-credential, …",
 		KT_OPT_TEXT, offsetof(struct options, purpose)},
 	{"key-auth-file", 0, "FILE", "authorisation value (password) of the TSS2 key", KT_OPT_TEXT,
 		offsetof(struct options, key_auth_file)},
@@ -48,6 +48,11 @@ static int read_key(const char *path, struct kt_tss2key *ret_key, struct kt_erro
 
 	if (kt_read_file(path, KT_TSS2KEY_MAX_BYTES, &data, &len, e) < 0)
 		return -1;
+	if (len > 0 && data[0] == '{')
+		return kt_fail(e, KT_E_INPUT,
+			"%s: looks like a sealed file, not a TSS2 key file: 'sealtool unseal' "
+			"opens it",
+			path);
 	if (kt_tss2key_from_file(data, len, ret_key, e) < 0)
 		return kt_wrap(e, "%s", path);
 	if (!kt_public_is_sealed_data(&ret_key->public))
@@ -126,7 +131,14 @@ static int unseal_key(const struct kt_tss2key *key, struct kt_tpm *tpm,
 	}
 	if (key->auth_policy_count > 0)
 		return kt_hint(e, "none of the %zu signed policies holds", key->auth_policy_count);
-	return kt_object_unseal(tpm, parent, &object, &key->policy, auth, ret_secret, e);
+	if (kt_object_unseal(tpm, parent, &object, &key->policy, auth, ret_secret, e) == 0)
+		return 0;
+	if (e->code == KT_E_POLICY && !key->has_policy)
+		return kt_fail(e, KT_E_POLICY,
+			"the object has a policy, but the key file does not say which "
+			"(tpm2_encodeobject "
+			"leaves it out)");
+	return -1;
 }
 
 /* Some writers say "has a password" of a key that has none (tpm2-tools before 5.8 writes emptyAuth
@@ -219,7 +231,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return -1;
 	if (write_sealed(common, sealed, e) < 0)
 		return -1;
-	warn_about_purpose(sealed->purpose);
+	warn_about_file(sealed);
 	return 0;
 }
 

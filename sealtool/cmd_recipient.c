@@ -25,7 +25,7 @@ static const struct kt_opt opts[] = {
 	{"slot", 's', "N", "remove: which slot, as 'recipient list' numbers them", KT_OPT_TEXT,
 		offsetof(struct options, slot)},
 	OPT_PIN(struct options),
-	OPT_NEW_PIN(struct options),
+	OPT_NEW_PIN(struct options, "for the new slot, and those of this machine that have one"),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
 	OPT_NO_TPM(struct options),
 	OPT_JSON(struct options),

@@ -23,7 +23,7 @@ static const struct kt_opt opts[] = {
 		"which slot (default: the one that opened, or the only one of this machine)",
 		KT_OPT_TEXT, offsetof(struct options, slot)},
 	OPT_PIN(struct options),
-	OPT_NEW_PIN(struct options),
+	OPT_NEW_PIN(struct options, "for the slots of this machine that have one"),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
 	OPT_TCTI(struct options),
 	OPT_VERBOSE(struct options),

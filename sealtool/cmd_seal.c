@@ -12,7 +12,7 @@ struct options {
 static const struct kt_opt opts[] = {
 	{"name", 'n', "NAME", "what the secret is called", KT_OPT_TEXT,
 		offsetof(struct options, name)},
-	{"purpose", 'p', "PURPOSE", "what may use it: exec-credential, image-credential, kms, …",
+	{"purpose", 'p', "PURPOSE", "what may use it: exec-credential, image-credential, …",
 		KT_OPT_TEXT, offsetof(struct options, purpose)},
 	OPT_RECIPIENTS(struct options),
 	OPT_PIN(struct options),
@@ -43,7 +43,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return -1;
 	if (write_sealed(common, sealed, e) < 0)
 		return -1;
-	warn_about_purpose(sealed->purpose);
+	warn_about_file(sealed);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* sealtool unseal: opens a sealed file with this machine's TPM. */
 #include <string.h>
 
+#include "lib/log.h"
 #include "sealtool/sealtool.h"
 
 struct options {
@@ -19,6 +20,15 @@ static const struct kt_opt opts[] = {
 	OPT_VERBOSE(struct options),
 	OPT_END,
 };
+
+static bool has_pin_slot(const struct kt_sealed *sealed)
+{
+	for (size_t i = 0; i < sealed->count; i++)
+		if (sealed->recipients[i].kind == KT_RECIPIENT_TPM2 &&
+			sealed->recipients[i].words.pin)
+			return true;
+	return false;
+}
 
 static int run(int argc, char *argv[], struct kt_error *e)
 {
@@ -42,6 +52,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return -1;
 	if (open_sealed(sealed, common, pin, &secret, e) < 0)
 		return kt_wrap(e, "%s", argv[first]);
+	if (pin != NULL && !has_pin_slot(sealed))
+		kt_warn("%s opens without a PIN", argv[first]);
 	return write_secret(common, secret, e);
 }
 

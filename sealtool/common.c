@@ -77,6 +77,14 @@ int read_recovery_key(const struct common *common, EVP_PKEY **ret_key, struct kt
 	if (common->passphrase_file != NULL && kt_pin_read_file(common->passphrase_file,
 						       KT_PASSPHRASE_MAX_BYTES, &passphrase, e) < 0)
 		return -1;
+	if (kt_jwk_read_private(text, passphrase, ret_key, e) == 0)
+		return 0;
+	kt_wrap(e, "%s", common->key);
+	if (e->code != KT_E_PIN || passphrase != NULL || !isatty(STDIN_FILENO))
+		return -1;
+	if (kt_pin_prompt("passphrase of the private key: ", false, KT_PASSPHRASE_MAX_BYTES,
+		    &passphrase, e) < 0)
+		return -1;
 	if (kt_jwk_read_private(text, passphrase, ret_key, e) < 0)
 		return kt_wrap(e, "%s", common->key);
 	return 0;
@@ -103,6 +111,8 @@ int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e)
 {
 	auto_secret struct kt_secret *secret = NULL;
 
+	if (isatty(STDIN_FILENO))
+		kt_warn("reading the secret from the terminal, where it shows; end with Ctrl-D");
 	if (kt_secret_read_all(
 		    STDIN_FILENO, KT_SEALED_SECRET_MAX_BYTES, "standard input", &secret, e) < 0)
 		return -1;

@@ -114,6 +114,8 @@ static void unpack_text(UINT32 value, char ret_text[5])
 		ret_text[i] = c >= 0x20 && c < 0x7f ? c : ' ';
 	}
 	ret_text[4] = '\0';
+	for (int i = 3; i >= 0 && ret_text[i] == ' '; i--)
+		ret_text[i] = '\0';
 }
 
 static void check_maker(struct report *report, struct kt_tpm *tpm)
@@ -229,7 +231,9 @@ static void check_authorisations(struct report *report, struct kt_tpm *tpm)
 		ok(report, "lockout-auth", "set");
 	else
 		report_add(report, "lockout-auth", FINDING_WARN, KT_E_NONE,
-			"set it with 'tpm2_changeauth -c lockout', and keep it off this machine",
+			"set it with 'tpm2_changeauth -c lockout file:LOCKOUT-AUTH', and keep it "
+			"off "
+			"this machine",
 			"empty: whoever reaches the TPM can clear it, or reset the count of wrong "
 			"PINs");
 }
@@ -246,14 +250,16 @@ static void check_lockout(struct report *report, struct kt_tpm *tpm)
 	}
 	if ((permanent & TPMA_PERMANENT_INLOCKOUT) != 0)
 		report_add(report, "lockout", FINDING_FAIL, KT_E_LOCKOUT,
-			"wait, or 'tpm2_dictionarylockout --clear-lockout'",
+			"wait, or 'tpm2_dictionarylockout --clear-lockout "
+			"--auth=file:LOCKOUT-AUTH' (a "
+			"wrong one locks that out too)",
 			"the TPM is locked out: no PIN works; one try is forgiven every %u seconds",
 			interval);
 	else
 		report_add(report, "lockout", tries > 1 ? FINDING_OK : FINDING_WARN, KT_E_NONE,
 			tries > 1 ? "" : "find out who tries PINs",
-			"%u wrong PINs to lockout; one is forgiven every %u seconds", tries,
-			interval);
+			"%u wrong PINs are left to lockout; one is forgiven every %u seconds",
+			tries, interval);
 }
 
 static void check_command(

@@ -40,7 +40,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 {
 	if (argc < 2)
 		return kt_fail(e, KT_E_USAGE, "no verb given; try '" PROGRAM " --help'");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+		strcmp(argv[1], "help") == 0) {
 		print_help();
 		return 0;
 	}
@@ -51,6 +52,9 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		if (strcmp(argv[1], verbs[i]->command.verb) == 0)
 			return verbs[i]->run(argc - 1, argv + 1, e);
+	if (argv[1][0] == '-')
+		return kt_fail(
+			e, KT_E_USAGE, "options come after the verb; try '" PROGRAM " --help'");
 	return kt_fail(e, KT_E_USAGE, "unknown verb '%s'; try '" PROGRAM " --help'", argv[1]);
 }
 

@@ -33,11 +33,14 @@ static int add_other_tpm(
 	if (kt_read_file(key_path, sizeof(TPM2B_PUBLIC), &data, &len, e) < 0)
 		return -1;
 	if (kt_public_unmarshal(data, len, &public, e) < 0 ||
-		kt_public_check_storage_key(&public, e) < 0)
-		return kt_wrap(e, "%s", key_path);
+		kt_public_check_storage_key(&public, e) < 0) {
+		kt_wrap(e, "%s", key_path);
+		return kt_hint(e, "--for takes what 'sealtool srk -o FILE' wrote on that machine");
+	}
 	if (pcrs_path != NULL) {
 		if (kt_pcr_file_read(pcrs_path, &words.pcrs, e) < 0)
-			return -1;
+			return kt_hint(
+				e, "--for-pcrs takes what 'sealtool pcrs --json' printed there");
 		warn_about_pcrs(&words.pcrs);
 	} else {
 		kt_warn("%s: bound to that TPM but to no state of the machine; --for-pcrs would",
@@ -104,7 +107,8 @@ static void warn_if_not_present(const struct kt_pcr_set *wanted, const struct kt
 			if (want != NULL && have != NULL &&
 				memcmp(want, have, kt_pcr_bank_size(alg)) != 0)
 				kt_warn("PCR %u (%s) does not have the given value now: this slot "
-					"opens only when it has",
+					"opens only when it has (to keep what opens now, use "
+					"'recipient add', not 'reseal')",
 					i, kt_pcr_bank_name(alg));
 		}
 }
@@ -179,16 +183,28 @@ static int new_uuid(char ret_text[KT_SEALED_KID_SIZE], struct kt_error *e)
 }
 
 /* Purposes are the user's to make up, and typing errors would only show when the file is used. */
-void warn_about_purpose(const char *purpose)
+static void warn_about_purpose(const char *purpose)
 {
+	/* The last two are names that the design keeps for programs to come. */
 	static const char *const known[] = {KT_PURPOSE_EXEC, KT_PURPOSE_IMAGE, "kms", "node-key"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i], purpose) == 0)
 			return;
-	kt_warn("no program of kubetpm asks for purpose \"%s\"; they know exec-credential, "
-		"image-credential, kms and node-key",
+	kt_warn("no program of kubetpm asks for purpose \"%s\": exec-plugin takes exec-credential "
+		"and image-credential",
 		purpose);
+}
+
+void warn_about_file(const struct kt_sealed *sealed)
+{
+	warn_about_purpose(sealed->purpose);
+	for (size_t i = 0; i < sealed->count; i++)
+		if (sealed->recipients[i].kind == KT_RECIPIENT_RECOVERY)
+			return;
+	kt_warn("no recovery key can open the file: without its TPM, or after a change of its "
+		"state, "
+		"the secret is lost (--recovery adds one)");
 }
 
 int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose, struct kt_error *e)
@@ -196,7 +212,7 @@ int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose,
 	if (name == NULL || purpose == NULL)
 		return kt_fail(e, KT_E_USAGE,
 			"--name and --purpose are needed; purposes are exec-credential, "
-			"image-credential, kms, node-key, or one of your own");
+			"image-credential, or one of your own");
 	if (kt_sealed_check_text("--name", name, e) < 0 ||
 		kt_sealed_check_text("--purpose", purpose, e) < 0)
 		return -1;

@@ -55,8 +55,9 @@ KT_CHECKED int seal_to_recipients(struct kt_sealed *sealed, const struct recipie
 	const struct common *common, const struct kt_secret *pin, const struct kt_secret *secret,
 	struct kt_error *e);
 
-/* Warns of a purpose that none of our programs asks for. Said last, once all has gone well. */
-void warn_about_purpose(const char *purpose);
+/* Warns of a purpose that none of our programs asks for, and of a file without a recovery key. Said
+ * last, once all has gone well. */
+void warn_about_file(const struct kt_sealed *sealed);
 
 /* A new file's name, purpose, UUID and time. */
 KT_CHECKED int name_sealed(

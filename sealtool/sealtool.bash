@@ -24,7 +24,7 @@ _sealtool()
 		return
 		;;
 	--purpose | -p)
-		mapfile -t COMPREPLY < <(compgen -W 'exec-credential image-credential kms node-key' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'exec-credential image-credential' -- "$current")
 		return
 		;;
 	--pcrs)
@@ -34,6 +34,7 @@ _sealtool()
 		;;
 	--tcti | -T)
 		mapfile -t COMPREPLY < <(compgen -W 'device:/dev/tpmrm0 tabrmd: swtpm:path=' -- "$current")
+		compopt -o nospace 2>/dev/null
 		return
 		;;
 	--name | -n | --slot | -s | --parent-name) return ;;

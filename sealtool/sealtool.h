@@ -73,9 +73,9 @@ struct common {
 		"pin-file", 0, "FILE", "read the PIN from FILE", KT_OPT_TEXT,                      \
 			offsetof(type, common.pin_file)                                            \
 	}
-#define OPT_NEW_PIN(type)                                                                          \
-	{"new-pin", 0, NULL, "ask for a new PIN for the slots of this machine that have one",      \
-		KT_OPT_FLAG, offsetof(type, common.new_pin)},                                      \
+#define OPT_NEW_PIN(type, text)                                                                    \
+	{"new-pin", 0, NULL, "ask for a new PIN " text, KT_OPT_FLAG,                               \
+		offsetof(type, common.new_pin)},                                                   \
 	{                                                                                          \
 		"new-pin-file", 0, "FILE", "read that new PIN from FILE", KT_OPT_TEXT,             \
 			offsetof(type, common.new_pin_file)                                        \
