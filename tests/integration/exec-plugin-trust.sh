@@ -15,10 +15,10 @@ sealtool seal --name t --purpose exec-credential --pin-file d/pin -o d/p.sealed 
 echo 'sufficient cred-sealed file=t.sealed as=token' >d/token
 echo 'sufficient cred-sealed file=p.sealed as=token pin-file=pin' >d/with-pin
 echo 'sufficient cred-sealed file=fifo as=token' >d/fifo-profile
-KUBERNETES_EXEC_INFO='{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{}}'
-export KUBERNETES_EXEC_INFO
+request='{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{}}'
 plugin() {
-	run "$exec_plugin" --profile-dir "$dir/d" --profile "$1"
+	run env "KUBERNETES_EXEC_INFO=$request" timeout 10 "$exec_plugin" --profile-dir "$dir/d" \
+		--profile "$1"
 }
 refused() {
 	expect_status 8
@@ -44,7 +44,7 @@ chmod 600 d/t.sealed
 
 it 'a pipe is not, and does not hold it up'
 mkfifo d/fifo
-run timeout 10 "$exec_plugin" --profile-dir "$dir/d" --profile fifo-profile
+plugin fifo-profile
 refused 'not a regular file'
 
 if [ "$(id -u)" -eq 0 ]; then
