@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exec-plugin/escape.h"
 #include "exec-plugin/image.h"
 
 #define TEXT_MAX 65536
@@ -48,13 +49,33 @@ static int check_type(struct json_object *root, const char **ret_version, struct
 		version, versions[0]);
 }
 
-static int check_image(const char *image, struct kt_error *e)
+/* map[string]string: Go takes null for the empty string. */
+static int check_annotations(struct json_object *annotations, struct kt_error *e)
 {
-	if (*image == '\0')
-		return kt_fail(e, KT_E_INPUT, "\"image\" is empty");
-	for (const char *p = image; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return kt_fail(e, KT_E_INPUT, "\"image\" has a blank or control character");
+	json_object_object_foreach(annotations, key, value)
+	{
+		(void)key;
+		if (value != NULL && !json_object_is_type(value, json_type_string))
+			return kt_fail(e, KT_E_INPUT,
+				"\"serviceAccountAnnotations\" has a member that is not a string");
+	}
+	return 0;
+}
+
+/* No module gets to see it, so it does not stay while they run. */
+static int drop_token(struct json_object *root, struct kt_error *e)
+{
+	const char *name = "serviceAccountToken";
+	struct json_object *token = NULL;
+	const char *text = NULL;
+
+	if (kt_json_get_string_opt(root, name, KT_CREDPROVIDER_MAX_BYTES, &text, e) < 0)
+		return -1;
+	if (text == NULL || !json_object_object_get_ex(root, name, &token))
+		return 0;
+	json_object_get(token);
+	json_object_object_del(root, name);
+	kt_json_wipe(token);
 	return 0;
 }
 
@@ -62,15 +83,19 @@ static int read_request(struct kt_credprovider *request, struct kt_error *e)
 {
 	struct json_object *annotations = NULL;
 
-	if (check_type(request->root, &request->api_version, e) < 0 ||
+	if (drop_token(request->root, e) < 0 ||
+		check_type(request->root, &request->api_version, e) < 0 ||
 		kt_json_get_string(request->root, "image", KT_IMAGE_MAX_BYTES, &request->image, e) <
-			0 ||
-		check_image(request->image, e) < 0 ||
-		kt_json_get_object_opt(
-			request->root, "serviceAccountAnnotations", &annotations, e) < 0)
+			0)
+		return -1;
+	if (kt_image_check(request->image, e) < 0)
+		return kt_wrap(e, "image");
+	if (kt_json_get_object_opt(request->root, "serviceAccountAnnotations", &annotations, e) < 0)
 		return -1;
 	if (annotations == NULL)
 		return 0;
+	if (check_annotations(annotations, e) < 0)
+		return -1;
 	request->annotations = json_object_to_json_string_ext(
 		annotations, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (request->annotations == NULL)
@@ -184,9 +209,11 @@ static size_t answer_capacity(const struct kt_offers *offers)
 	size_t capacity = 512;
 
 	for (size_t i = 0; i < offers->count; i++)
-		capacity += 128 + 6 * (strlen(offers->offers[i].pattern) +
-					      kt_secret_len(offers->offers[i].username) +
-					      kt_secret_len(offers->offers[i].password));
+		capacity += 128 +
+			    kt_escaped_len(
+				    offers->offers[i].pattern, strlen(offers->offers[i].pattern)) +
+			    kt_escaped_secret_len(offers->offers[i].username) +
+			    kt_escaped_secret_len(offers->offers[i].password);
 	return capacity < KT_SECRET_MAX_BYTES ? capacity : KT_SECRET_MAX_BYTES;
 }
 
@@ -207,7 +234,8 @@ static void write_cache(struct kt_jsonw *w, const struct kt_offers *offers)
 	kt_jsonw_member(w, "cacheDuration", duration);
 }
 
-static void write_offer(struct kt_jsonw *w, const struct kt_offer *offer)
+/* Says whose password it was that could not be written. */
+static int write_offer(struct kt_jsonw *w, const struct kt_offer *offer, struct kt_error *e)
 {
 	kt_jsonw_name(w, offer->pattern);
 	kt_jsonw_begin_object(w);
@@ -216,6 +244,9 @@ static void write_offer(struct kt_jsonw *w, const struct kt_offer *offer)
 	kt_jsonw_name(w, "password");
 	kt_jsonw_secret(w, offer->password);
 	kt_jsonw_end_object(w);
+	if (kt_jsonw_end(w, e) < 0)
+		return kt_wrap(e, "answer: user or password of %.128s", offer->pattern);
+	return 0;
 }
 
 int kt_credprovider_write(const char *api_version, const struct kt_offers *offers,
@@ -234,7 +265,8 @@ int kt_credprovider_write(const char *api_version, const struct kt_offers *offer
 	kt_jsonw_name(&w, "auth");
 	kt_jsonw_begin_object(&w);
 	for (size_t i = 0; i < offers->count; i++)
-		write_offer(&w, &offers->offers[i]);
+		if (write_offer(&w, &offers->offers[i], e) < 0)
+			return -1;
 	kt_jsonw_end_object(&w);
 	kt_jsonw_end_object(&w);
 	if (kt_jsonw_end(&w, e) < 0 || kt_secret_append(answer, "\n", 1, e) < 0)

@@ -21,7 +21,7 @@
 #define KT_CACHE_DEFAULT_SECONDS 600
 #define KT_CACHE_MAX_SECONDS 315360000 /* ten years; Go's durations end at 292 */
 
-/* Strings are borrowed from `root`, which holds the service account's token and is wiped. */
+/* Strings are borrowed from `root`. A service account's token is wiped as soon as it is read. */
 struct kt_credprovider {
 	struct json_object *root;
 	const char *api_version;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "exec-plugin/escape.h"
 #include "lib/b64.h"
 #include "lib/rfc3339.h"
 
@@ -69,12 +70,14 @@ static int read_cluster(
 	struct json_object *cluster, struct kt_execcred *request, struct kt_error *e)
 {
 	const char *ca = NULL;
+	bool ignored = false;
 
 	if (kt_json_get_string_opt(cluster, "server", TEXT_MAX, &request->server, e) < 0 ||
 		kt_json_get_string_opt(
 			cluster, "tls-server-name", TEXT_MAX, &request->tls_server_name, e) < 0 ||
 		kt_json_get_bool_opt(cluster, "insecure-skip-tls-verify", false,
 			&request->insecure_skip_tls_verify, e) < 0 ||
+		kt_json_get_bool_opt(cluster, "disable-compression", false, &ignored, e) < 0 ||
 		kt_json_get_string_opt(cluster, "proxy-url", TEXT_MAX, &request->proxy_url, e) <
 			0 ||
 		kt_json_get_string_opt(
@@ -87,11 +90,12 @@ static int read_cluster(
 
 static int read_request(struct kt_execcred *request, struct kt_error *e)
 {
-	struct json_object *spec = NULL, *cluster = NULL;
+	struct json_object *spec = NULL, *cluster = NULL, *status = NULL;
 
 	if (check_type(request->root, &request->api_version, e) < 0)
 		return -1;
-	if (kt_json_get_object_opt(request->root, "spec", &spec, e) < 0)
+	if (kt_json_get_object_opt(request->root, "spec", &spec, e) < 0 ||
+		kt_json_get_object_opt(request->root, "status", &status, e) < 0)
 		return -1;
 	if (spec == NULL)
 		return 0;
@@ -139,7 +143,6 @@ static int check_credential(const struct kt_credential *credential, struct kt_er
 	return 0;
 }
 
-/* Room for the worst case: each byte written as \u00XX. */
 static size_t answer_capacity(const struct kt_credential *credential)
 {
 	const struct kt_secret *secrets[] = {
@@ -148,7 +151,7 @@ static size_t answer_capacity(const struct kt_credential *credential)
 
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
 		if (secrets[i] != NULL)
-			capacity += 6 * kt_secret_len(secrets[i]);
+			capacity += kt_escaped_secret_len(secrets[i]);
 	return capacity < KT_SECRET_MAX_BYTES ? capacity : KT_SECRET_MAX_BYTES;
 }
 

@@ -19,7 +19,7 @@ static int image_matches(void *ctx, const char *pattern)
 	if (image == NULL || pattern == NULL || kt_image_check_pattern(pattern, &e) < 0)
 		return -1;
 	if (kt_image_path_decides(pattern, image))
-		kt_offers_narrow(&host->offers, KT_CACHE_IMAGE);
+		host->path_decides = true;
 	return kt_image_matches(pattern, image) ? 1 : 0;
 }
 
@@ -27,7 +27,8 @@ static int offer_registry(
 	void *ctx, const char *pattern, const char *username, struct kt_secret *password)
 {
 	struct kt_exec_host *host = ctx;
-	int matches = username != NULL && password != NULL ? image_matches(ctx, pattern) : -1;
+	bool whole = username != NULL && password != NULL && kt_secret_len(password) > 0;
+	int matches = whole ? image_matches(ctx, pattern) : -1;
 	struct kt_error e;
 
 	if (matches <= 0) {
@@ -47,7 +48,8 @@ static int image_cache(void *ctx, const char *key_type, int64_t seconds)
 	return kt_offers_cache(&host->offers, key_type, seconds, &e);
 }
 
-static void init(struct kt_exec_host *host, const char *kind, const char *api_version, int64_t now)
+static void init(
+	struct kt_exec_host *host, const char *kind, const char *api_version, int64_t (*now)(void))
 {
 	*host = (struct kt_exec_host){.now = now};
 	kt_host_init(&host->base);
@@ -56,7 +58,7 @@ static void init(struct kt_exec_host *host, const char *kind, const char *api_ve
 }
 
 void kt_exec_host_init_exec(
-	struct kt_exec_host *host, const struct kt_execcred *request, int64_t now)
+	struct kt_exec_host *host, const struct kt_execcred *request, int64_t (*now)(void))
 {
 	const char **items = host->base.items;
 
@@ -71,7 +73,7 @@ void kt_exec_host_init_exec(
 }
 
 void kt_exec_host_init_image(
-	struct kt_exec_host *host, const struct kt_credprovider *request, int64_t now)
+	struct kt_exec_host *host, const struct kt_credprovider *request, int64_t (*now)(void))
 {
 	init(host, "image", request->api_version, now);
 	host->base.items[KT_ITEM_IMAGE] = request->image;
@@ -112,11 +114,38 @@ static bool is_empty(const struct kt_credential *credential)
 	       credential->key == NULL;
 }
 
-static int check_given(
-	const struct kt_exec_host *host, const struct kt_credential *given, struct kt_error *e)
+static bool is_missing_bytes(const struct kt_secret *member)
+{
+	return member != NULL && kt_secret_len(member) == 0;
+}
+
+/* Go puts the token behind "Authorization: Bearer " (RFC 6750, 2.1): no blanks, no controls. */
+static int check_token(const struct kt_secret *token, struct kt_error *e)
+{
+	const char *bytes = token != NULL ? kt_secret_bytes(token) : NULL;
+
+	for (size_t i = 0; token != NULL && i < kt_secret_len(token); i++)
+		if (bytes[i] <= ' ' || bytes[i] > '~')
+			return kt_fail(e, KT_E_INPUT,
+				"gave a token with a blank, control or non-ASCII byte");
+	return 0;
+}
+
+static int check_end(int64_t not_after, int64_t now, struct kt_error *e)
 {
 	char when[KT_RFC3339_SIZE];
 
+	if (not_after == 0 || not_after > now)
+		return 0;
+	if (kt_rfc3339_format(not_after, when, e) < 0)
+		return -1;
+	return kt_fail(
+		e, KT_E_REFUSED, "the credential expired at %s; seal or fetch a new one", when);
+}
+
+static int check_given(
+	const struct kt_exec_host *host, const struct kt_credential *given, struct kt_error *e)
+{
 	if (is_empty(given))
 		return 0;
 	if (kt_exec_host_is_image(host))
@@ -124,12 +153,12 @@ static int check_given(
 	if ((given->certificate == NULL) != (given->key == NULL))
 		return kt_fail(e, KT_E_INTERNAL,
 			"gave a client certificate or a key alone; they go together");
-	if (given->not_after == 0 || given->not_after > host->now)
-		return 0;
-	if (kt_rfc3339_format(given->not_after, when, e) < 0)
+	if (is_missing_bytes(given->token) || is_missing_bytes(given->certificate) ||
+		is_missing_bytes(given->key))
+		return kt_fail(e, KT_E_INPUT, "gave an empty token, certificate or key");
+	if (check_token(given->token, e) < 0)
 		return -1;
-	return kt_fail(
-		e, KT_E_REFUSED, "the credential expired at %s; seal or fetch a new one", when);
+	return check_end(given->not_after, host->now(), e);
 }
 
 /* Moves a member over unless there is one already. */
@@ -156,44 +185,73 @@ static void merge(struct kt_credential *into, struct kt_credential *from)
 		into->not_after = from->not_after;
 }
 
-static enum kt_result call(struct kt_exec_host *host, const struct kt_module *module, int argc,
-	const char *const argv[], struct kt_credential *out)
+/* A result that is none counts as KT_ERROR. */
+static enum kt_result settle(
+	struct kt_exec_host *host, enum kt_result result, struct kt_error *ret_reason)
 {
-	enum kt_result result = KT_OK;
-	void *state = NULL;
+	if (result == KT_OK || result == KT_PASS)
+		return result;
+	kt_host_failure(&host->base, result, ret_reason);
+	return result == KT_DENIED || result == KT_UNAVAIL ? result : KT_ERROR;
+}
 
-	if (module->open != NULL)
-		result = module->open(&host->base.table, argc, argv, &state);
-	if (result == KT_OK)
-		result = module->credential(state, &host->base.table, out);
+enum kt_result kt_exec_host_open(struct kt_exec_host *host, const struct kt_module *module,
+	int argc, const char *const argv[], void **ret_state, struct kt_error *ret_reason)
+{
+	size_t offered = host->offers.count;
+	bool path_decides = host->path_decides;
+	enum kt_result result = KT_OK;
+
+	*ret_state = NULL;
+	if (module->open == NULL)
+		return KT_OK;
+	kt_host_enter(&host->base, module->name);
+	result = module->open(&host->base.table, argc, argv, ret_state);
+	/* Opening is for looking at arguments: it neither offers nor decides anything. */
+	kt_offers_truncate(&host->offers, offered);
+	host->path_decides = path_decides;
+	return settle(host, result, ret_reason);
+}
+
+void kt_exec_host_close(const struct kt_module *module, void *state)
+{
 	if (module->close != NULL)
 		module->close(state);
-	return result;
+}
+
+/* What a module said about caching goes with what it offered. */
+static void take_back(struct kt_offers *offers, const struct kt_offers *before)
+{
+	kt_offers_truncate(offers, before->count);
+	offers->cache_key = before->cache_key;
+	offers->has_cache_seconds = before->has_cache_seconds;
+	offers->cache_seconds = before->cache_seconds;
 }
 
 enum kt_result kt_exec_host_call(struct kt_exec_host *host, const struct kt_module *module,
-	int argc, const char *const argv[], struct kt_error *ret_reason)
+	void *state, struct kt_error *ret_reason)
 {
 	struct kt_credential given = {.size = sizeof(given)};
+	const struct kt_offers before = host->offers;
 	enum kt_result result;
 
 	kt_host_enter(&host->base, module->name);
 	host->cache_key_given = false;
-	host->offers_before = host->offers.count;
-	result = call(host, module, argc, argv, &given);
-	if (result != KT_OK && result != KT_PASS) {
-		kt_host_failure(&host->base, result, ret_reason);
-		result = result == KT_DENIED || result == KT_UNAVAIL ? result : KT_ERROR;
-	} else if (result == KT_OK && check_given(host, &given, ret_reason) < 0) {
+	result = settle(host, module->credential(state, &host->base.table, &given), ret_reason);
+	if (result == KT_OK && check_given(host, &given, ret_reason) < 0) {
 		kt_wrap(ret_reason, "%s", module->name);
 		result = KT_ERROR;
-	} else if (result == KT_OK) {
-		merge(&host->credential, &given);
-		if (!host->cache_key_given && host->offers.count > host->offers_before)
-			kt_offers_narrow(&host->offers, KT_CACHE_REGISTRY);
 	}
-	if (result != KT_OK)
-		kt_offers_truncate(&host->offers, host->offers_before);
+	if (result == KT_OK) {
+		merge(&host->credential, &given);
+		if (!host->cache_key_given && host->offers.count > before.count)
+			kt_offers_narrow(&host->offers, KT_CACHE_REGISTRY);
+	} else {
+		take_back(&host->offers, &before);
+	}
+	/* That a path was looked at stays: for another image it may decide otherwise. */
+	if (host->path_decides)
+		kt_offers_narrow(&host->offers, KT_CACHE_IMAGE);
 	free_credential(&given);
 	return result;
 }
@@ -205,5 +263,5 @@ int kt_exec_host_answer(
 
 	if (kt_exec_host_is_image(host))
 		return kt_credprovider_write(api_version, &host->offers, ret_answer, e);
-	return kt_execcred_write(api_version, &host->credential, host->now, ret_answer, e);
+	return kt_execcred_write(api_version, &host->credential, host->now(), ret_answer, e);
 }

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+/* RFC 1035, 2.3.4. With them matching takes no time worth speaking of. */
+#define HOST_MAX_BYTES 253
+#define LABEL_MAX_BYTES 63
+
 #define DEFAULT_REGISTRY "index.docker.io" /* keyring.go, defaultRegistryHost */
 
 struct span {
@@ -67,7 +71,20 @@ static bool split_authority(struct span authority, struct reference *ret)
 	       consists_of(ret->port, "0123456789");
 }
 
-static bool parse(const char *text, struct reference *ret)
+/* Can it be the name of a host, as to its length? */
+static bool is_bounded(struct span host)
+{
+	size_t label = 0;
+
+	for (size_t i = 0; i < host.len; i++) {
+		label = host.text[i] == '.' ? 0 : label + 1;
+		if (label > LABEL_MAX_BYTES)
+			return false;
+	}
+	return host.len <= HOST_MAX_BYTES;
+}
+
+static bool split(const char *text, struct reference *ret)
 {
 	size_t len = strlen(text), host_len = strcspn(text, "/");
 
@@ -78,6 +95,22 @@ static bool parse(const char *text, struct reference *ret)
 		if (*p <= ' ' || *p > '~' || strchr("?#%\\\"<>^`{|}", *p) != NULL)
 			return false;
 	return split_authority((struct span){text, host_len}, ret);
+}
+
+static bool parse(const char *text, struct reference *ret)
+{
+	return split(text, ret) && is_bounded(ret->host);
+}
+
+/* Of an image of the default registry the first part is no host, and may be longer. */
+int kt_image_check(const char *image, struct kt_error *e)
+{
+	struct reference reference;
+
+	if (!split(image, &reference) || memchr(image, '*', strcspn(image, "/")) != NULL)
+		return kt_fail(e, KT_E_INPUT,
+			"\"%.200s\" is no image: host[:port]/path without tag", image);
+	return 0;
 }
 
 int kt_image_check_pattern(const char *pattern, struct kt_error *e)

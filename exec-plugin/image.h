@@ -2,7 +2,7 @@
 /*
  * Which registry patterns belong to an image, by the kubelet's own rules (kubernetes/kubernetes,
  * pkg/credentialprovider/keyring.go, URLsMatch and isDefaultRegistryMatch), which the kubelet
- *applies to our answer again. Pure.
+ * applies to our answer again. Pure.
  *
  *	pattern: host[:port][/path]; `*` in the host stands for any part of one label
  */
@@ -17,6 +17,9 @@
 
 /* Is this a pattern? KT_E_INPUT, which says what is wrong. */
 KT_CHECKED int kt_image_check_pattern(const char *pattern, struct kt_error *e);
+
+/* Is this an image without tag or digest, as the kubelet asks for one? KT_E_INPUT. */
+KT_CHECKED int kt_image_check(const char *image, struct kt_error *e);
 
 /* False also where either is malformed. */
 bool kt_image_matches(const char *pattern, const char *image);

@@ -7,7 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "exec-plugin/credprovider.h"
+#include "exec-plugin/deadline.h"
 #include "exec-plugin/execcred.h"
 #include "exec-plugin/host.h"
 #include "exec-plugin/profile.h"
@@ -28,10 +29,6 @@
 #include "lib/log.h"
 #include "lib/opt.h"
 #include "lib/secret.h"
-
-/* The kubelet gives up after 60 s, client-go never, and holds all its requests meanwhile. */
-#define DEADLINE_SECONDS 50
-#define DEADLINE_GRACE_SECONDS 5
 
 struct options {
 	const char *profile;
@@ -65,52 +62,41 @@ static const struct kt_command command = {
 	.opts = opts,
 };
 
-static void on_end(int number)
+/* The real standard output, once it has been moved. */
+static int answer_fd = -1;
+static bool finished;
+
+/* exit(0) in a module must not look like success without an answer. */
+static void refuse_early_end(void)
 {
-	(void)number;
-	_exit(KT_E_TPM);
+	if (finished)
+		return;
+	kt_warn("a module ended the program");
+	_exit(KT_E_INTERNAL);
 }
 
-/* The first time, end as if told to: a module that holds the TPM holds SIGTERM back, and cleans up
- * first. The second time, there is nothing left to wait for. */
-static void on_deadline(int number)
+/* A child of a module's would keep the client waiting for the end of our output. */
+static void leave_to_parent(void)
 {
-	static const char message[] = "exec-plugin: no answer in time; giving up\n";
-	static volatile sig_atomic_t again;
-	struct sigaction action = {.sa_handler = on_end};
-	ssize_t ignored;
-
-	if (again)
-		_exit(KT_E_TPM);
-	again = 1;
-	ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
-	(void)ignored;
-	alarm(DEADLINE_GRACE_SECONDS);
-	if (sigaction(SIGTERM, &action, NULL) < 0 || kill(getpid(), SIGTERM) < 0)
-		_exit(KT_E_TPM);
-	(void)number;
+	finished = true;
+	if (answer_fd >= 0)
+		close(answer_fd);
 }
 
-static int set_deadline(struct kt_error *e)
+static int guard_against_modules(struct kt_error *e)
 {
-	struct sigaction action = {.sa_handler = on_deadline, .sa_flags = SA_RESTART};
-
-	if (sigaction(SIGALRM, &action, NULL) < 0)
-		return kt_fail_errno(e, KT_E_INTERNAL, "sigaction");
-	alarm(DEADLINE_SECONDS);
+	if (atexit(refuse_early_end) != 0 || pthread_atfork(NULL, NULL, leave_to_parent) != 0)
+		return kt_fail_memory(e);
 	return 0;
 }
 
 /* From here on descriptor 1 is standard error: what a module prints becomes a line in a log, and
  * only we can write to the real one. */
-static int take_stdout(int *ret_fd, struct kt_error *e)
+static int take_stdout(struct kt_error *e)
 {
-	auto_fd int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+	answer_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (answer_fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "standard output");
-	*ret_fd = fd;
-	fd = -1;
 	return 0;
 }
 
@@ -123,18 +109,22 @@ static int close_stdin(struct kt_error *e)
 	return 0;
 }
 
-static int run_profile(
-	const struct options *options, struct kt_exec_host *host, int out, struct kt_error *e)
+static int64_t seconds_now(void)
+{
+	return (int64_t)time(NULL);
+}
+
+static int run_profile(const struct options *options, struct kt_exec_host *host, struct kt_error *e)
 {
 	const char *name = options->profile != NULL ? options->profile : "default";
 	const char *dir = options->profile_dir != NULL ? options->profile_dir : KT_PROFILEDIR;
 	const char *tcti = options->tcti != NULL ? options->tcti : secure_getenv("KUBETPM_TCTI");
 	auto_profile struct kt_profile *profile = NULL;
-	auto_stack struct kt_stack *stack = NULL;
-	auto_secret struct kt_secret *answer = NULL;
 	auto_free char *profile_dir = NULL;
 	auto_free char *module_dir = NULL;
 	auto_free char *path = NULL;
+	auto_stack struct kt_stack *stack = NULL;
+	auto_secret struct kt_secret *answer = NULL;
 
 	host->base.items[KT_ITEM_PROFILE] = name;
 	host->base.items[KT_ITEM_TCTI] = tcti != NULL && *tcti != '\0' ? tcti : NULL;
@@ -145,14 +135,15 @@ static int run_profile(
 		path = NULL;
 		return kt_fail_memory(e);
 	}
-	if (kt_stack_load(profile, path, profile_dir, module_dir, &stack, e) < 0)
+	if (kt_stack_load(profile, path, profile_dir, module_dir, &stack, e) < 0 ||
+		kt_stack_open(stack, host, e) < 0)
 		return -1;
 	if (kt_stack_run(stack, host, e) < 0 || kt_exec_host_answer(host, &answer, e) < 0)
 		return kt_wrap(e, "profile %s", name);
-	return kt_secret_write(answer, out, "standard output", e);
+	return kt_secret_write(answer, answer_fd, "standard output", e);
 }
 
-static int answer_exec(const struct options *options, const char *info, int out, struct kt_error *e)
+static int answer_exec(const struct options *options, const char *info, struct kt_error *e)
 {
 	struct kt_execcred request = {0};
 	struct kt_exec_host host;
@@ -160,43 +151,51 @@ static int answer_exec(const struct options *options, const char *info, int out,
 
 	if (kt_execcred_parse(info, strlen(info), &request, e) < 0)
 		return kt_wrap(e, "KUBERNETES_EXEC_INFO");
-	kt_exec_host_init_exec(&host, &request, (int64_t)time(NULL));
+	kt_exec_host_init_exec(&host, &request, seconds_now);
+	kt_deadline_for_answer(request.interactive);
 	if (!request.interactive)
 		result = close_stdin(e);
-	if (result == 0 && !request.interactive)
-		result = set_deadline(e);
 	if (result == 0)
-		result = run_profile(options, &host, out, e);
+		result = run_profile(options, &host, e);
 	kt_exec_host_fini(&host);
 	kt_execcred_fini(&request);
 	return result;
 }
 
-static int answer_image(const struct options *options, int out, struct kt_error *e)
+/* The text of the request, which may hold a service account's token, is gone when this returns. */
+static int read_image_request(struct kt_credprovider *ret_request, struct kt_error *e)
 {
+	static const char nothing[] = "nothing to answer: KUBERNETES_EXEC_INFO is not set and "
+				      "standard input is";
+	static const char who[] = "kubectl or the kubelet starts this program, see --help";
 	auto_secret struct kt_secret *text = NULL;
+
+	if (isatty(STDIN_FILENO))
+		return kt_fail(e, KT_E_USAGE, "%s a terminal; %s", nothing, who);
+	kt_deadline_for_request();
+	if (kt_secret_read_all(
+		    STDIN_FILENO, KT_CREDPROVIDER_MAX_BYTES, "standard input", &text, e) < 0)
+		return -1;
+	kt_deadline_for_answer(false);
+	if (kt_secret_len(text) == 0)
+		return kt_fail(e, KT_E_USAGE, "%s empty; %s", nothing, who);
+	if (kt_credprovider_parse(text, ret_request, e) < 0)
+		return kt_wrap(e, "standard input");
+	return 0;
+}
+
+static int answer_image(const struct options *options, struct kt_error *e)
+{
 	struct kt_credprovider request = {0};
 	struct kt_exec_host host;
 	int result;
 
-	if (isatty(STDIN_FILENO))
-		return kt_fail(e, KT_E_USAGE,
-			"nothing to answer: KUBERNETES_EXEC_INFO is not set and standard input is "
-			"a "
-			"terminal; kubectl or the kubelet starts this program, see --help");
-	if (set_deadline(e) < 0 || kt_secret_read_all(STDIN_FILENO, KT_CREDPROVIDER_MAX_BYTES,
-					   "standard input", &text, e) < 0)
+	if (read_image_request(&request, e) < 0)
 		return -1;
-	if (kt_secret_len(text) == 0)
-		return kt_fail(e, KT_E_USAGE,
-			"nothing to answer: KUBERNETES_EXEC_INFO is not set and standard input is "
-			"empty; kubectl or the kubelet starts this program, see --help");
-	if (kt_credprovider_parse(text, &request, e) < 0)
-		return kt_wrap(e, "standard input");
-	kt_exec_host_init_image(&host, &request, (int64_t)time(NULL));
+	kt_exec_host_init_image(&host, &request, seconds_now);
 	result = close_stdin(e);
 	if (result == 0)
-		result = run_profile(options, &host, out, e);
+		result = run_profile(options, &host, e);
 	kt_exec_host_fini(&host);
 	kt_credprovider_fini(&request);
 	return result;
@@ -209,24 +208,25 @@ static int is_module_file(const struct dirent *entry)
 	return len > 3 && strcmp(entry->d_name + len - 3, ".so") == 0;
 }
 
-static int print_module(const char *dir, const char *name, int out, struct kt_error *e)
+static int print_module(const char *dir, const char *name, struct kt_error *e)
 {
 	struct kt_module module;
 
 	if (kt_module_load(dir, name, &module, e) < 0)
 		return -1;
-	if (dprintf(out, "%s: %s\n", module.name,
+	if (dprintf(answer_fd, "%s: %s\n", module.name,
 		    module.summary != NULL ? module.summary : "no summary") < 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "standard output");
 	for (const struct kt_param *p = module.params; p != NULL && p->key != NULL; p++)
-		if (dprintf(out, "    %s=  %s%s\n", p->key, p->meaning != NULL ? p->meaning : "",
+		if (dprintf(answer_fd, "    %s=  %s%s\n", p->key,
+			    p->meaning != NULL ? p->meaning : "",
 			    (p->flags & KT_PARAM_REQUIRED) != 0 ? " (required)" : "") < 0)
 			return kt_fail_errno(e, KT_E_INTERNAL, "standard output");
 	return 0;
 }
 
 /* A bad one does not hide the others, but decides the exit status. */
-static int list_modules(const char *option, int out, struct kt_error *e)
+static int list_modules(const char *option, struct kt_error *e)
 {
 	auto_free char *dir = NULL;
 	struct dirent **entries = NULL;
@@ -241,7 +241,7 @@ static int list_modules(const char *option, int out, struct kt_error *e)
 		struct kt_error failure;
 
 		entries[i]->d_name[strlen(entries[i]->d_name) - 3] = '\0';
-		if (print_module(dir, entries[i]->d_name, out, &failure) < 0) {
+		if (print_module(dir, entries[i]->d_name, &failure) < 0) {
 			if (result < 0)
 				kt_warn("%s", failure.msg);
 			else
@@ -258,7 +258,6 @@ static int run(int argc, char *argv[], struct kt_error *e)
 {
 	struct options options = {0};
 	const char *info = secure_getenv("KUBERNETES_EXEC_INFO");
-	auto_fd int out = -1;
 	bool done = false;
 	int first;
 
@@ -267,21 +266,22 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (done)
 		return 0;
 	kt_log_init("exec-plugin", options.verbose);
-	if (take_stdout(&out, e) < 0)
+	if (guard_against_modules(e) < 0 || take_stdout(e) < 0 || kt_deadline_init(e) < 0)
 		return -1;
 	if (options.modules)
-		return list_modules(options.module_dir, out, e);
+		return list_modules(options.module_dir, e);
 	if (info != NULL)
-		return answer_exec(&options, info, out, e);
-	return answer_image(&options, out, e);
+		return answer_exec(&options, info, e);
+	return answer_image(&options, e);
 }
 
 int main(int argc, char *argv[])
 {
 	struct kt_error e = {0};
+	int result;
 
 	kt_log_init("exec-plugin", false);
-	if (kt_harden(&e) < 0 || run(argc, argv, &e) < 0)
-		return kt_report(&e);
-	return 0;
+	result = kt_harden(&e) < 0 ? -1 : run(argc, argv, &e);
+	finished = true;
+	return result < 0 ? kt_report(&e) : 0;
 }

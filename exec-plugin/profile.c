@@ -60,6 +60,9 @@ static int add_argument(struct kt_rule *rule, const char *word, struct kt_error 
 		return kt_fail(e, KT_E_USAGE, "argument \"%.64s\" has no value", word);
 	if (word[key + 1] == '"' || word[key + 1] == '\'')
 		return kt_fail(e, KT_E_USAGE, "argument \"%.64s\": values are not quoted", word);
+	if (word[strlen(word) - 1] == '\\')
+		return kt_fail(e, KT_E_USAGE,
+			"argument \"%.64s\" ends with a backslash, which quotes nothing", word);
 	for (int i = 0; i < rule->argc; i++)
 		if (strncmp(rule->argv[i], word, key + 1) == 0)
 			return kt_fail(e, KT_E_USAGE, "argument \"%.*s\" is given twice",
@@ -167,20 +170,15 @@ bool kt_profile_name_is_valid(const char *name)
 	return len > 0 && len <= KT_PROFILE_NAME_MAX && name[len] == '\0' && name[0] != '.';
 }
 
-static int check_folder(int fd, const char *dir, struct kt_error *e)
+/* Where the open folder is: asking for its name again could find another. */
+static int folder_path(int fd, const char *dir, char **ret_path, struct kt_error *e)
 {
-	struct stat st;
+	char proc[64];
 
-	if (fstat(fd, &st) < 0)
-		return kt_fail_errno(e, KT_E_INTERNAL, "%s", dir);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return kt_fail(e, KT_E_REFUSED,
-			"%s: folder of profiles belongs to user %u; root or you must own it", dir,
-			(unsigned)st.st_uid);
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return kt_fail(e, KT_E_REFUSED,
-			"%s: folder of profiles is writable by others (mode %04o); chmod go-w it",
-			dir, (unsigned)(st.st_mode & 07777));
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	*ret_path = realpath(proc, NULL);
+	if (*ret_path == NULL)
+		return kt_fail_errno(e, KT_E_USAGE, "folder of profiles %s", dir);
 	return 0;
 }
 
@@ -220,11 +218,8 @@ int kt_profile_read(const char *dir, const char *name, struct kt_profile **ret_p
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return kt_fail_errno(e, KT_E_USAGE, "folder of profiles %s", dir);
-	if (check_folder(fd, dir, e) < 0)
+	if (kt_check_folder(fd, "profiles", dir, e) < 0 || folder_path(fd, dir, &absolute, e) < 0)
 		return -1;
-	absolute = realpath(dir, NULL);
-	if (absolute == NULL)
-		return kt_fail_errno(e, KT_E_USAGE, "folder of profiles %s", dir);
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
 		return kt_fail_memory(e);

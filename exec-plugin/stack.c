@@ -87,6 +87,7 @@ static int load_layer(struct kt_layer *layer, const struct kt_rule *rule, const 
 	const char *module_dir, struct kt_error *e)
 {
 	layer->control = rule->control;
+	layer->line = rule->line;
 	if (kt_module_load(module_dir, rule->module, &layer->module, e) < 0)
 		return -1;
 	if (layer->module.credential == NULL)
@@ -101,6 +102,7 @@ int kt_stack_load(const struct kt_profile *profile, const char *path, const char
 
 	if (stack == NULL)
 		return kt_fail_memory(e);
+	stack->path = path;
 	for (size_t i = 0; i < profile->count; i++) {
 		const struct kt_rule *rule = &profile->rules[i];
 
@@ -116,9 +118,14 @@ void kt_stack_free(struct kt_stack *stack)
 {
 	if (stack == NULL)
 		return;
-	for (size_t i = 0; i < stack->count; i++)
+	for (size_t i = 0; i < stack->count; i++) {
+		struct kt_layer *layer = &stack->layers[i];
+
+		if (layer->is_open)
+			kt_exec_host_close(&layer->module, layer->state);
 		for (int a = 0; a < KT_RULE_ARGS_MAX; a++)
-			free(stack->layers[i].argv[a]);
+			free(layer->argv[a]);
+	}
 	free(stack);
 }
 
@@ -139,40 +146,94 @@ static const char *result_name(enum kt_result result)
 }
 
 /* Keeps the failure that decides: of a required module the first, or else the first of all, with
- * the others behind it. */
+ * the others behind it. And, for when none of them does, the errors: mistakes of a profile or a
+ * file that a source further down must not hide. */
 struct failures {
 	bool decided;
-	size_t count;
+	bool matters; /* not only of optional modules */
 	struct kt_error error;
+	struct kt_error mistakes;
 };
 
-static void note_failure(
-	struct failures *failures, enum kt_control control, const struct kt_error *reason)
+/* The first one as it is, the next ones behind it. */
+static void gather(struct kt_error *into, const struct kt_error *reason)
+{
+	if (into->code == KT_E_NONE)
+		*into = *reason;
+	else
+		kt_hint(into, "%s", reason->msg);
+}
+
+static void note_failure(struct failures *failures, enum kt_control control, enum kt_result result,
+	const struct kt_error *reason)
 {
 	bool decides = control == KT_CONTROL_REQUIRED || control == KT_CONTROL_REQUISITE;
 
+	if (result == KT_ERROR)
+		gather(&failures->mistakes, reason);
+	if (control != KT_CONTROL_OPTIONAL)
+		failures->matters = true;
 	if (failures->decided)
 		return;
-	if (decides || failures->count == 0)
+	if (decides)
 		failures->error = *reason;
 	else
-		kt_hint(&failures->error, "%s", reason->msg);
+		gather(&failures->error, reason);
 	failures->decided = decides;
-	failures->count++;
 }
 
 static int conclude(const struct kt_verdict *verdict, const struct kt_exec_host *host,
 	const struct failures *failures, struct kt_error *e)
 {
-	if (verdict->impression == KT_GOOD && kt_exec_host_has_answer(host))
+	bool is_image = kt_exec_host_is_image(host);
+
+	if (verdict->impression == KT_GOOD && kt_exec_host_has_answer(host)) {
+		if (failures->mistakes.code != KT_E_NONE)
+			kt_warn("%s", failures->mistakes.msg);
 		return 0;
-	if (verdict->impression != KT_BAD && failures->count == 0) {
-		if (kt_exec_host_is_image(host))
-			return 0;
-		return kt_fail(e, KT_E_USAGE, "no module has a credential for this request");
 	}
+	if (verdict->impression != KT_BAD && is_image && !failures->matters) {
+		if (failures->error.code != KT_E_NONE)
+			kt_warn("%s", failures->error.msg);
+		return 0;
+	}
+	if (failures->error.code == KT_E_NONE)
+		return kt_fail(e, KT_E_USAGE, "no module has a credential for this request");
 	*e = failures->error;
 	return -1;
+}
+
+static void lend_arguments(const struct kt_layer *layer, const char *ret_argv[KT_RULE_ARGS_MAX])
+{
+	for (int a = 0; a < layer->argc; a++)
+		ret_argv[a] = layer->argv[a];
+}
+
+int kt_stack_open(struct kt_stack *stack, struct kt_exec_host *host, struct kt_error *e)
+{
+	for (size_t i = 0; i < stack->count; i++) {
+		struct kt_layer *layer = &stack->layers[i];
+		const char *argv[KT_RULE_ARGS_MAX];
+
+		lend_arguments(layer, argv);
+		layer->opened = kt_exec_host_open(
+			host, &layer->module, layer->argc, argv, &layer->state, &layer->reason);
+		layer->is_open = true;
+		if (layer->opened != KT_ERROR || layer->reason.code != KT_E_USAGE)
+			continue;
+		*e = layer->reason;
+		return kt_wrap(e, "%s:%u", stack->path, layer->line);
+	}
+	return 0;
+}
+
+static enum kt_result ask(
+	struct kt_exec_host *host, const struct kt_layer *layer, struct kt_error *ret_reason)
+{
+	if (layer->opened == KT_OK)
+		return kt_exec_host_call(host, &layer->module, layer->state, ret_reason);
+	*ret_reason = layer->reason;
+	return layer->opened;
 }
 
 int kt_stack_run(const struct kt_stack *stack, struct kt_exec_host *host, struct kt_error *e)
@@ -182,17 +243,13 @@ int kt_stack_run(const struct kt_stack *stack, struct kt_exec_host *host, struct
 
 	for (size_t i = 0; i < stack->count && !verdict.done; i++) {
 		const struct kt_layer *layer = &stack->layers[i];
-		const char *argv[KT_RULE_ARGS_MAX];
 		struct kt_error reason = {0};
-		enum kt_result result;
+		enum kt_result result = ask(host, layer, &reason);
 
-		for (int a = 0; a < layer->argc; a++)
-			argv[a] = layer->argv[a];
-		result = kt_exec_host_call(host, &layer->module, layer->argc, argv, &reason);
 		kt_debug("%s: %s", layer->module.name, result_name(result));
 		if (result != KT_OK && result != KT_PASS) {
 			kt_debug("%s", reason.msg);
-			note_failure(&failures, layer->control, &reason);
+			note_failure(&failures, layer->control, result, &reason);
 		}
 		kt_verdict_add(&verdict, layer->control, result);
 	}

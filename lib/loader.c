@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loader. Order of the checks: the name (so that a profile cannot point elsewhere), then the
- * open file (so that what was checked is what is loaded: dlopen gets /proc/self/fd/N), then its
- * content, then what it says about itself. Nothing is ever unloaded: the process is about to exit,
- * and a library with threads or atexit handlers would not survive it.
+ * folder, then the open file (so that what was checked is what is loaded: dlopen gets
+ * /proc/self/fd/N), then its content, then what it says about itself. Nothing is ever unloaded: the
+ * process is about to exit, and a library with threads or atexit handlers would not survive it.
  */
 #include "lib/loader.h"
 
@@ -64,19 +64,54 @@ static int check_symbol_text(int fd, const char *path, struct kt_error *e)
 	return 0;
 }
 
-static int open_checked(const char *path, const char *name, int *ret_fd, struct kt_error *e)
+int kt_check_folder(int fd, const char *what, const char *dir, struct kt_error *e)
 {
-	auto_fd int fd = -1;
+	struct stat st;
 
+	if (fstat(fd, &st) < 0)
+		return kt_fail_errno(e, KT_E_INTERNAL, "%s", dir);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return kt_fail(e, KT_E_REFUSED,
+			"%s: folder of %s belongs to user %u; root or you must own it", dir, what,
+			(unsigned)st.st_uid);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return kt_fail(e, KT_E_REFUSED,
+			"%s: folder of %s is writable by others (mode %04o); chmod go-w it", dir,
+			what, (unsigned)(st.st_mode & 07777));
+	return 0;
+}
+
+/* The folder, if it is there and ours: *ret_fd is -1 if it is not there. */
+static int open_folder(const char *dir, int *ret_fd, struct kt_error *e)
+{
+	auto_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno != ENOENT)
+		return kt_fail_errno(e, KT_E_USAGE, "folder of modules %s", dir);
+	if (fd >= 0 && kt_check_folder(fd, "modules", dir, e) < 0)
+		return -1;
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+static int open_checked(
+	const char *dir, const char *name, const char *path, int *ret_fd, struct kt_error *e)
+{
+	auto_fd int folder = -1, fd = -1;
+
+	if (open_folder(dir, &folder, e) < 0)
+		return -1;
 	/* O_NONBLOCK: opening a FIFO that lies there must not hang. */
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (folder >= 0)
+		fd = openat(folder, strrchr(path, '/') + 1,
+			O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && (errno == ELOOP || errno == EMLINK))
 		return kt_fail(e, KT_E_REFUSED,
 			"%s: a symbolic link; a module must be the file itself", path);
 	if (fd < 0 && errno == ENOENT)
 		return kt_fail(e, KT_E_USAGE,
-			"no module %s in %.*s; --modules lists those that are there", name,
-			(int)(strrchr(path, '/') - path), path);
+			"no module %s in %s; --modules lists those that are there", name, dir);
 	if (fd < 0)
 		return kt_fail_errno(e, KT_E_USAGE, "%s", path);
 	if (kt_check_trusted(fd, path, e) < 0)
@@ -86,6 +121,19 @@ static int open_checked(const char *path, const char *name, int *ret_fd, struct 
 	*ret_fd = fd;
 	fd = -1;
 	return 0;
+}
+
+/* What the dynamic linker says, without the name by which we gave it the file. */
+static const char *linker_reason(const char *proc)
+{
+	const char *reason = dlerror();
+	size_t len = strlen(proc);
+
+	if (reason == NULL)
+		return "no reason given";
+	if (strncmp(reason, proc, len) == 0 && strncmp(reason + len, ": ", 2) == 0)
+		reason += len + 2;
+	return reason;
 }
 
 static int call_symbol(
@@ -136,14 +184,15 @@ int kt_module_load(
 		return kt_fail(e, KT_E_USAGE, "\"%s\" is no module name: [a-z0-9-] only", name);
 	if (snprintf(path, sizeof(path), "%s/%s.so", dir, name) >= (int)sizeof(path))
 		return kt_fail(e, KT_E_USAGE, "%s: path too long", dir);
-	if (open_checked(path, name, &fd, e) < 0)
+	if (open_checked(dir, name, path, &fd, e) < 0)
 		return -1;
 	/* The dynamic linker knows what it has loaded by path first: a number used again would give
 	 * back the module before. So the descriptor stays open, like the module. */
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
 	handle = dlopen(proc, RTLD_NOW | RTLD_LOCAL);
 	if (handle == NULL)
-		return kt_fail(e, KT_E_USAGE, "%s: cannot be loaded: %s", path, dlerror());
+		return kt_fail(
+			e, KT_E_USAGE, "%s: cannot be loaded: %s", path, linker_reason(proc));
 	fd = -1;
 	if (call_symbol(handle, path, &descriptor, e) < 0)
 		return -1;

@@ -19,11 +19,16 @@
 /* A module name: one to KT_MODULE_NAME_MAX of [a-z0-9-], no path. */
 bool kt_module_name_is_valid(const char *name);
 
+/* Fails with KT_E_REFUSED unless `fd`, a folder, belongs to root or the effective user and nobody
+ * else can write to it: who can, decides what is found in it. `what` says what it is for, `dir`
+ * names it in messages. */
+KT_CHECKED int kt_check_folder(int fd, const char *what, const char *dir, struct kt_error *e);
+
 /*
  * Loads DIR/NAME.so, for the life of the process. *ret_module is a copy of the module's descriptor
  * in our own size: members that the module is too old to have are NULL. KT_E_USAGE: bad name, no
  * such file, not a module, another name inside. KT_E_REFUSED: a symbolic link, not a regular file,
- * owned by another user, writable by others.
+ * owned by another user, writable by others; or the folder is.
  */
 KT_CHECKED int kt_module_load(
 	const char *dir, const char *name, struct kt_module *ret_module, struct kt_error *e);

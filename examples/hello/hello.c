@@ -4,27 +4,35 @@
  *
  *	cc -shared -fPIC -fvisibility=hidden -o hello.so hello.c
  *
- * and use it in a profile: sufficient hello name=world
+ * (in the source tree with -Iinclude as well), and use it in a profile: sufficient hello name=world
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include <kubetpm/module.h>
 
-/* Called first, with the arguments of the profile's line. They are lent: keep a copy. */
+#define NAME_MAX_BYTES 63
+
+/* Called first, once for each line of the profile, with its arguments. They are lent: keep a copy.
+ */
 static enum kt_result hello_open(
 	const struct kt_host *host, int argc, const char *const argv[], void **state)
 {
-	static char name[64]; /* exec-plugin answers one request and ends */
+	const char *name = "";
 
 	for (int i = 0; i < argc; i++)
-		if (strncmp(argv[i], "name=", 5) == 0 && strlen(argv[i] + 5) < sizeof(name))
-			memcpy(name, argv[i] + 5, strlen(argv[i] + 5) + 1);
-	if (name[0] == '\0') {
-		host->fail(
-			host->ctx, KT_E_USAGE, "name= has 1 to %zu characters", sizeof(name) - 1);
+		if (strncmp(argv[i], "name=", 5) == 0)
+			name = argv[i] + 5;
+	if (*name == '\0' || strlen(name) > NAME_MAX_BYTES) {
+		host->fail(host->ctx, KT_E_USAGE, "name= has 1 to %d characters", NAME_MAX_BYTES);
 		return KT_ERROR;
 	}
-	*state = name;
+	*state = malloc(strlen(name) + 1);
+	if (*state == NULL) {
+		host->fail(host->ctx, KT_E_INTERNAL, "no memory for a name");
+		return KT_ERROR;
+	}
+	memcpy(*state, name, strlen(name) + 1);
 	return KT_OK;
 }
 
@@ -61,6 +69,7 @@ static const struct kt_module hello = {
 	.params = params,
 	.open = hello_open,
 	.credential = hello_credential,
+	.close = free,
 };
 
 KT_MODULE(hello)

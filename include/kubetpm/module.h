@@ -10,8 +10,9 @@
  * never reused. A member that the other side does not know reads as NULL or 0.
  *
  * Manners. A module is called from one thread. It must not write to descriptors 0, 1 or 2, call
- * exit(), install signal handlers, change the environment, locale, working directory or umask, or
- * keep a borrowed pointer after the call that lent it returns. See kubetpm-module(7).
+ * exit() or _exit(), install signal handlers, change the environment, locale, working directory or
+ * umask, or keep a borrowed pointer after the call that lent it returns. A child that it forks is
+ * waited for, or gives its descriptors 1 and 2 up. See kubetpm-module(7).
  */
 #ifndef KUBETPM_MODULE_H
 #define KUBETPM_MODULE_H
@@ -151,8 +152,10 @@ struct kt_param {
 /*
  * The descriptor. `name` equals the file's name without ".so"; `params` ends with a NULL key.
  *
- * open:       called once before credential(), with the arguments of the profile line as
- *             "key=value" strings; *ret_state is the module's own. May be NULL.
+ * open:       called once for each profile line, for all of them before the first credential(),
+ *             with the line's arguments as "key=value" strings; *ret_state is the module's own, one
+ *             for each line. Arguments that are wrong are KT_ERROR with KT_E_USAGE, which refuses
+ *             the profile. May be NULL.
  * credential: fills `out` and/or calls offer_registry(), or, for a gate, only answers. A gate
  *             that is open answers KT_OK and leaves `out` alone.
  * close:      frees the state, also a NULL or half-opened one. May be NULL.
@@ -171,10 +174,17 @@ struct kt_module {
 
 #define KT_MODULE_SYMBOL "kt_module_v1"
 
-/* Defines the one symbol that a module exports: KT_MODULE(my_descriptor); */
+#ifdef __cplusplus
+#define KT_EXTERN_C extern "C"
+#else
+#define KT_EXTERN_C
+#endif
+
+/* Defines the one symbol that a module exports: KT_MODULE(my_descriptor) */
 #define KT_MODULE(descriptor)                                                                      \
-	__attribute__((visibility("default"))) const struct kt_module *kt_module_v1(void);         \
-	const struct kt_module *kt_module_v1(void)                                                 \
+	KT_EXTERN_C __attribute__((visibility("default"))) const struct kt_module *kt_module_v1(   \
+		void);                                                                             \
+	KT_EXTERN_C const struct kt_module *kt_module_v1(void)                                     \
 	{                                                                                          \
 		return &(descriptor);                                                              \
 	}

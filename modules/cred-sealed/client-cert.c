@@ -9,11 +9,16 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "lib/auto.h"
+#include "lib/rfc3339.h"
+
+#define RSA_MIN_BITS 2048
+#define CLOCK_SKEW_SECONDS 300
 
 #define BEGIN "-----BEGIN "
 #define END "-----END "
@@ -32,6 +37,7 @@ struct span {
 };
 
 struct blocks {
+	size_t number; /* of all blocks so far */
 	size_t count;
 	struct span certificates[KT_CLIENT_CERT_CHAIN_MAX];
 	struct span key;
@@ -82,7 +88,8 @@ static int next_block(
 	return 0;
 }
 
-static int check_key_label(struct span label, struct span block, struct kt_error *e)
+/* A label that is not known is not repeated: who knows what it is. */
+static int check_key_label(struct span label, struct span block, size_t number, struct kt_error *e)
 {
 	if (equals(label, "TSS2 PRIVATE KEY"))
 		return kt_fail(e, KT_E_INPUT,
@@ -95,14 +102,15 @@ static int check_key_label(struct span label, struct span block, struct kt_error
 			"the key is encrypted; take the passphrase off before sealing it");
 	if (!equals(label, "PRIVATE KEY") && !equals(label, "EC PRIVATE KEY") &&
 		!equals(label, "RSA PRIVATE KEY"))
-		return kt_fail(e, KT_E_INPUT, "PEM block \"%.*s\" is neither certificate nor key",
-			(int)(label.len < 64 ? label.len : 64), label.text);
+		return kt_fail(
+			e, KT_E_INPUT, "PEM block %zu is neither certificate nor key", number);
 	return 0;
 }
 
 static int add_block(
 	struct blocks *blocks, struct span label, struct span block, struct kt_error *e)
 {
+	blocks->number++;
 	if (equals(label, "CERTIFICATE")) {
 		if (blocks->count == KT_CLIENT_CERT_CHAIN_MAX)
 			return kt_fail(e, KT_E_INPUT, "more than %d certificates",
@@ -113,7 +121,7 @@ static int add_block(
 	/* `openssl ecparam -genkey` writes them before the key. */
 	if (equals(label, "EC PARAMETERS"))
 		return 0;
-	if (check_key_label(label, block, e) < 0)
+	if (check_key_label(label, block, blocks->number, e) < 0)
 		return -1;
 	if (blocks->key.len != 0)
 		return kt_fail(e, KT_E_INPUT, "more than one key");
@@ -152,20 +160,56 @@ static int no_passphrase(char *buffer, int size, int writing, void *ctx)
 	return -1;
 }
 
+/* Go knows curves by their names only, and crypto/tls three of them. */
+static int check_curve(const EVP_PKEY *key, struct kt_error *e)
+{
+	static const char *const curves[] = {"prime256v1", "secp384r1", "secp521r1"};
+	char name[64] = "";
+	int explicit = 0;
+	size_t len;
+
+	if (EVP_PKEY_get_int_param(
+		    key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit) == 1 &&
+		explicit != 0)
+		return kt_fail(e, KT_E_INPUT,
+			"the curve is given by its parameters, which Kubernetes clients cannot "
+			"read");
+	if (EVP_PKEY_get_group_name(key, name, sizeof(name), &len) == 1)
+		for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+			if (strcmp(name, curves[i]) == 0)
+				return 0;
+	return kt_fail(e, KT_E_INPUT, "the key's curve is not P-256, P-384 or P-521");
+}
+
+static int check_kind(const EVP_PKEY *key, struct kt_error *e)
+{
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_ED25519:
+		return 0;
+	case EVP_PKEY_RSA:
+		if (EVP_PKEY_get_bits(key) >= RSA_MIN_BITS)
+			return 0;
+		return kt_fail(e, KT_E_INPUT, "the RSA key has %d bits, fewer than %d",
+			EVP_PKEY_get_bits(key), RSA_MIN_BITS);
+	case EVP_PKEY_EC:
+		return check_curve(key, e);
+	default:
+		return kt_fail(e, KT_E_INPUT, "the key is not of RSA, ECDSA or Ed25519");
+	}
+}
+
 static int parse_key(struct span block, EVP_PKEY **ret_key, struct kt_error *e)
 {
 	auto_pem_bio BIO *bio = BIO_new_mem_buf(block.text, (int)block.len);
 	auto_pem_pkey EVP_PKEY *key = NULL;
-	int type;
 
 	if (bio == NULL)
 		return kt_fail_memory(e);
 	key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 	if (key == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "the key cannot be read");
-	type = EVP_PKEY_get_base_id(key);
-	if (type != EVP_PKEY_RSA && type != EVP_PKEY_EC && type != EVP_PKEY_ED25519)
-		return kt_fail(e, KT_E_INPUT, "the key is not of RSA, ECDSA or Ed25519");
+	if (check_kind(key, e) < 0)
+		return -1;
 	*ret_key = kt_take(key);
 	return 0;
 }
@@ -182,19 +226,33 @@ static int parse_certificate(struct span block, X509 **ret_certificate, struct k
 	return 0;
 }
 
-static int read_not_after(const X509 *certificate, int64_t *ret_seconds, struct kt_error *e)
+static int read_time(const ASN1_TIME *when, int64_t *ret_seconds, struct kt_error *e)
 {
 	struct tm tm = {0};
 
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
-		return kt_fail_ssl(e, KT_E_INPUT, "the certificate's end cannot be read");
+	if (ASN1_TIME_to_tm(when, &tm) != 1)
+		return kt_fail_ssl(e, KT_E_INPUT, "the certificate's dates cannot be read");
 	*ret_seconds = (int64_t)timegm(&tm);
 	return 0;
 }
 
+/* The certificate that clients will present. */
+static int read_own(const X509 *certificate, struct kt_client_cert *cert, struct kt_error *e)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+	if (key == NULL)
+		return kt_fail_ssl(e, KT_E_INPUT, "the certificate's key cannot be read");
+	if (check_kind(key, e) < 0)
+		return kt_wrap(e, "certificate");
+	if (read_time(X509_get0_notBefore(certificate), &cert->not_before, e) < 0)
+		return -1;
+	return read_time(X509_get0_notAfter(certificate), &cert->not_after, e);
+}
+
 /* All certificates must be readable; the first one that is of the key is its own. */
-static int find_own(
-	const struct blocks *blocks, size_t *ret_index, int64_t *ret_not_after, struct kt_error *e)
+static int find_own(const struct blocks *blocks, size_t *ret_index, struct kt_client_cert *cert,
+	struct kt_error *e)
 {
 	auto_pem_pkey EVP_PKEY *key = NULL;
 	bool found = false;
@@ -208,7 +266,7 @@ static int find_own(
 			return -1;
 		if (found || X509_check_private_key(certificate, key) != 1)
 			continue;
-		if (read_not_after(certificate, ret_not_after, e) < 0)
+		if (read_own(certificate, cert, e) < 0)
 			return -1;
 		*ret_index = i;
 		found = true;
@@ -253,13 +311,35 @@ int kt_client_cert_split(
 	struct blocks blocks = {0};
 	size_t own = 0;
 
-	if (find_blocks(pem, &blocks, e) < 0 || find_own(&blocks, &own, &cert.not_after, e) < 0)
+	if (find_blocks(pem, &blocks, e) < 0 || find_own(&blocks, &own, &cert, e) < 0)
 		return -1;
 	if (copy_blocks(&blocks, own, &cert, e) < 0) {
 		kt_client_cert_fini(&cert);
 		return -1;
 	}
 	*ret_cert = cert;
+	return 0;
+}
+
+static int fail_date(int64_t when, const char *what, struct kt_error *e)
+{
+	char text[KT_RFC3339_SIZE];
+
+	if (kt_rfc3339_format(when, text, e) < 0)
+		return -1;
+	return kt_fail(e, KT_E_REFUSED, "the certificate %s %s", what, text);
+}
+
+int kt_client_cert_check_dates(const struct kt_client_cert *cert, int64_t now, struct kt_error *e)
+{
+	if (cert->not_after <= now) {
+		fail_date(cert->not_after, "expired at", e);
+		return kt_hint(e, "seal a new one");
+	}
+	if (cert->not_before > now + CLOCK_SKEW_SECONDS) {
+		fail_date(cert->not_before, "is not valid before", e);
+		return kt_hint(e, "is the clock right?");
+	}
 	return 0;
 }
 

@@ -58,12 +58,14 @@ static int give_token(const struct state *state, const struct kt_host *host,
 	const struct kt_secret *secret, struct kt_credential *out, enum kt_result *ret_result,
 	struct kt_error *e)
 {
+	const char *bytes = kt_secret_bytes(secret);
+	int64_t expiry = 0;
 	size_t len = 0;
 
-	if (kt_token_check(secret, &len, e) < 0 ||
-		kt_module_give(host, kt_secret_bytes(secret), len, &out->token, e) < 0)
+	if (kt_token_check(secret, &len, e) < 0 || kt_token_expiry(bytes, len, &expiry, e) < 0 ||
+		kt_module_give(host, bytes, len, &out->token, e) < 0)
 		return -1;
-	out->not_after = end_of_life(state, kt_token_expiry(kt_secret_bytes(secret), len));
+	out->not_after = end_of_life(state, expiry);
 	*ret_result = KT_OK;
 	return 0;
 }
@@ -77,8 +79,10 @@ static int give_client_certificate(const struct state *state, const struct kt_ho
 
 	if (kt_client_cert_split(secret, &cert, e) < 0)
 		return -1;
-	result = kt_module_give(host, kt_secret_bytes(cert.certificates),
-		kt_secret_len(cert.certificates), &out->certificate, e);
+	result = kt_client_cert_check_dates(&cert, (int64_t)time(NULL), e);
+	if (result == 0)
+		result = kt_module_give(host, kt_secret_bytes(cert.certificates),
+			kt_secret_len(cert.certificates), &out->certificate, e);
 	if (result == 0)
 		result = kt_module_give(
 			host, kt_secret_bytes(cert.key), kt_secret_len(cert.key), &out->key, e);
@@ -88,25 +92,30 @@ static int give_client_certificate(const struct state *state, const struct kt_ho
 	return result;
 }
 
-static int offer(const struct kt_host *host, const char *pattern, const char *username,
+struct visit {
+	const struct kt_host *host;
+	size_t offered;
+};
+
+/* `pattern` is well-formed. */
+static int offer(struct visit *visit, const char *pattern, const char *username,
 	const struct kt_secret *password, struct kt_error *e)
 {
+	const struct kt_host *host = visit->host;
 	struct kt_secret *theirs = NULL;
 
 	if (kt_module_give(host, kt_secret_bytes(password), kt_secret_len(password), &theirs, e) <
 		0)
 		return -1;
 	if (host->offer_registry(host->ctx, pattern, username, theirs) < 0)
-		return kt_fail(e, KT_E_INPUT, "the host refuses registry \"%.128s\"", pattern);
+		return kt_fail(e, KT_E_INPUT,
+			"the host has no room for more than %zu registries that match the image",
+			visit->offered);
+	visit->offered++;
 	return 0;
 }
 
-struct visit {
-	const struct kt_host *host;
-	size_t offered;
-};
-
-static bool wants_registry(void *ctx, const char *pattern)
+static int wants_registry(void *ctx, size_t number, const char *pattern)
 {
 	const struct visit *visit = ctx;
 	int matches = visit->host->image_matches(visit->host->ctx, pattern);
@@ -114,17 +123,14 @@ static bool wants_registry(void *ctx, const char *pattern)
 	/* The kubelet, too, leaves out what it cannot parse, and says so. */
 	if (matches < 0)
 		visit->host->log(visit->host->ctx, KT_LOG_WARN,
-			"registry \"%.128s\" is no host[:port][/path]; it is left out", pattern);
-	return matches > 0;
+			"auths, entry %zu is no host[:port][/path]; it is left out", number);
+	return matches;
 }
 
 static int take_registry(void *ctx, const char *pattern, const char *username,
 	const struct kt_secret *password, struct kt_error *e)
 {
-	struct visit *visit = ctx;
-
-	visit->offered++;
-	return offer(visit->host, pattern, username, password, e);
+	return offer(ctx, pattern, username, password, e);
 }
 
 static int give_docker_config(const struct state *state, const struct kt_host *host,
@@ -148,6 +154,7 @@ static int give_registry_password(const struct state *state, const struct kt_hos
 	struct kt_error *e)
 {
 	auto_secret struct kt_secret *password = NULL;
+	struct visit visit = {.host = host};
 	const char *bytes = kt_secret_bytes(secret);
 	size_t len = kt_secret_len(secret);
 
@@ -158,10 +165,12 @@ static int give_registry_password(const struct state *state, const struct kt_hos
 		return kt_fail(e, KT_E_INPUT, "the password is empty");
 	if (memchr(bytes, '\n', len) != NULL || memchr(bytes, '\0', len) != NULL)
 		return kt_fail(e, KT_E_INPUT, "the password has a newline or NUL byte in it");
+	if (!kt_docker_is_utf8(bytes, len))
+		return kt_fail(e, KT_E_INPUT, "the password is not UTF-8");
 	if (kt_secret_from(bytes, len, &password, e) < 0)
 		return -1;
 	*ret_result = KT_OK;
-	return offer(host, state->registry, state->username, password, e);
+	return offer(&visit, state->registry, state->username, password, e);
 }
 
 static const struct form forms[] = {
@@ -218,7 +227,7 @@ static int parse_registry(
 	if ((registry != NULL) != wanted || (username != NULL) != wanted)
 		return kt_fail(e, KT_E_USAGE,
 			"registry= and username= go with as=registry-password, and it needs both");
-	if (wanted && kt_docker_pattern(registry, &state->registry, e) < 0)
+	if (copy(registry, &state->registry, e) < 0)
 		return -1;
 	return copy(username, &state->username, e);
 }
@@ -251,6 +260,15 @@ static void close_state(void *opaque)
 	free(state);
 }
 
+/* A host that serves exec requests has no images to match: then nobody asks for it, either. */
+static int check_registry(const struct state *state, const struct kt_host *host, struct kt_error *e)
+{
+	if (state->registry == NULL || host->image_matches == NULL ||
+		host->image_matches(host->ctx, state->registry) >= 0)
+		return 0;
+	return kt_fail(e, KT_E_USAGE, "registry=%.128s is no host[:port][/path]", state->registry);
+}
+
 static enum kt_result open_state(
 	const struct kt_host *host, int argc, const char *const argv[], void **ret_state)
 {
@@ -262,29 +280,19 @@ static enum kt_result open_state(
 		kt_fail_memory(&e);
 		return kt_module_fail(host, &e);
 	}
-	if (parse_arguments(argc, argv, state, &e) < 0)
+	if (parse_arguments(argc, argv, state, &e) < 0 || check_registry(state, host, &e) < 0)
 		return kt_module_fail(host, &e);
 	return KT_OK;
 }
 
 /* Of this kind of request, and for this registry? */
-static int is_asked_for(
-	const struct state *state, const struct kt_host *host, bool *ret_asked, struct kt_error *e)
+static bool is_asked_for(const struct state *state, const struct kt_host *host)
 {
 	const char *request = host->get_item(host->ctx, KT_ITEM_REQUEST);
-	int matches = 1;
 
-	if (request == NULL || strcmp(request, state->form->request) != 0) {
-		*ret_asked = false;
-		return 0;
-	}
-	if (state->registry != NULL)
-		matches = host->image_matches(host->ctx, state->registry);
-	if (matches < 0)
-		return kt_fail(
-			e, KT_E_USAGE, "registry=%.128s is no host[:port][/path]", state->registry);
-	*ret_asked = matches > 0;
-	return 0;
+	if (request == NULL || strcmp(request, state->form->request) != 0)
+		return false;
+	return state->registry == NULL || host->image_matches(host->ctx, state->registry) > 0;
 }
 
 static int fetch(const struct state *state, const struct kt_host *host, struct kt_credential *out,
@@ -292,11 +300,8 @@ static int fetch(const struct state *state, const struct kt_host *host, struct k
 {
 	auto_secret struct kt_secret *secret = NULL;
 	auto_secret struct kt_secret *pin = NULL;
-	bool asked = false;
 
-	if (is_asked_for(state, host, &asked, e) < 0)
-		return -1;
-	if (!asked) {
+	if (!is_asked_for(state, host)) {
 		*ret_result = KT_PASS;
 		return 0;
 	}

@@ -37,32 +37,54 @@ static int64_t read_expiry(struct json_object *claims)
 	if (!json_object_is_type(exp, json_type_int) && !json_object_is_type(exp, json_type_double))
 		return 0;
 	seconds = json_object_get_double(exp);
-	if (!(seconds >= 1 && seconds <= EXPIRY_MAX))
-		return 0;
-	return (int64_t)seconds;
+	if (seconds < 1)
+		return 1;
+	return seconds <= EXPIRY_MAX ? (int64_t)seconds : 0;
 }
 
-static int64_t expiry_of_claims(const uint8_t *text, size_t len)
+/* What looks like an object is meant as claims; anything else may be another kind of token. */
+static bool looks_like_claims(const uint8_t *text, size_t len)
+{
+	static const char blanks[] = " \t\r\n";
+
+	while (len > 0 && memchr(blanks, *text, sizeof(blanks) - 1) != NULL) {
+		text++;
+		len--;
+	}
+	while (len > 0 && memchr(blanks, text[len - 1], sizeof(blanks) - 1) != NULL)
+		len--;
+	return len >= 2 && text[0] == '{' && text[len - 1] == '}';
+}
+
+static int expiry_of_claims(
+	const uint8_t *text, size_t len, int64_t *ret_expiry, struct kt_error *e)
 {
 	auto_secret struct kt_secret *secret = NULL;
 	auto_json_wipe struct json_object *claims = NULL;
-	struct kt_error e;
+	struct kt_error why;
 
-	if (kt_secret_from(text, len, &secret, &e) < 0 ||
-		kt_json_parse_secret(secret, &claims, &e) < 0)
+	*ret_expiry = 0;
+	if (!looks_like_claims(text, len))
 		return 0;
-	return read_expiry(claims);
+	if (kt_secret_from(text, len, &secret, e) < 0)
+		return -1;
+	if (kt_json_parse_secret(secret, &claims, &why) < 0)
+		return kt_fail(e, KT_E_INPUT,
+			"when this JWT ends cannot be told: its claims are %s", why.msg);
+	*ret_expiry = read_expiry(claims);
+	return 0;
 }
 
-int64_t kt_token_expiry(const char *token, size_t len)
+int kt_token_expiry(const char *token, size_t len, int64_t *ret_expiry, struct kt_error *e)
 {
 	const char *end = token + len;
 	const char *payload = memchr(token, '.', len), *signature;
 	uint8_t *claims = NULL;
 	size_t claims_len = 0;
-	struct kt_error e;
-	int64_t expiry;
+	struct kt_error none;
+	int result;
 
+	*ret_expiry = 0;
 	if (payload == NULL)
 		return 0;
 	payload++;
@@ -70,10 +92,11 @@ int64_t kt_token_expiry(const char *token, size_t len)
 	/* Three parts (RFC 7515, 7.1); five would be an encrypted one. */
 	if (signature == NULL || memchr(signature + 1, '.', (size_t)(end - signature) - 1) != NULL)
 		return 0;
-	if (kt_b64url_decode(payload, (size_t)(signature - payload), &claims, &claims_len, &e) < 0)
+	if (kt_b64url_decode(payload, (size_t)(signature - payload), &claims, &claims_len, &none) <
+		0)
 		return 0;
-	expiry = expiry_of_claims(claims, claims_len);
+	result = expiry_of_claims(claims, claims_len, ret_expiry, e);
 	explicit_bzero(claims, claims_len);
 	free(claims);
-	return expiry;
+	return result;
 }

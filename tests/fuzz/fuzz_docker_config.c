@@ -7,11 +7,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool wants(void *ctx, const char *pattern)
+static int wants(void *ctx, size_t number, const char *pattern)
 {
 	(void)ctx;
+	assert(number > 0);
 	assert(strncmp(pattern, "https://", 8) != 0 || strlen(pattern) > 8);
-	return true;
+	return 1;
 }
 
 static int take(void *ctx, const char *pattern, const char *username,

@@ -116,6 +116,30 @@ expect_err 'no-TPM-here'
 expect_one_line
 expect_no_out
 
+it 'lets an optional module fail for an image that nobody has, and tells'
+profile <<'EOT'
+optional answer result=unavailable code=4 say=no-TPM-here
+sufficient answer result=pass
+EOT
+ask_for r.io/a
+expect_status 0
+expect_strict
+expect_json "j['auth']" '{}'
+expect_json "j['cacheDuration']" 0s
+expect_err 'warning: answer: no-TPM-here'
+expect_one_line
+
+it 'forgets how a failed module wanted it cached'
+profile <<'EOT'
+optional answer result=denied registry=r.io password=p cache=Image code=3
+optional answer result=ok registry=*.io password=q
+EOT
+ask_for r.io/a
+expect_status 0
+expect_json "j['cacheKeyType']" Registry
+expect_json "j['cacheDuration']" 10m0s
+expect_json "list(j['auth'])" '["*.io"]'
+
 it 'fails when a gate is shut'
 profile <<'EOT'
 requisite answer result=denied code=3 say=PCR-7
@@ -149,6 +173,9 @@ x
 {"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":""}
 {"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"a","image":"b"}
 {"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"a","serviceAccountToken":"hunter2"
+{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"https://hunter/a","serviceAccountToken":"hunter2"}
+{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"a","serviceAccountToken":["hunter2"]}
+{"kind":"CredentialProviderRequest","apiVersion":"credentialprovider.kubelet.k8s.io/v1","image":"a","serviceAccountAnnotations":{"a":1},"serviceAccountToken":"hunter2"}
 {"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1"}
 EOT
 

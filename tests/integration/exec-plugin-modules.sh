@@ -98,6 +98,43 @@ expect_status 2
 expect_err 'profiles/default:3: good needs path='
 expect_no_out
 
+it 'looks at the arguments of all modules before it asks one'
+profile <<'EOT'
+sufficient answer result=ok token=s3cr3t
+optional hello name=0123456789012345678901234567890123456789012345678901234567890123456789
+EOT
+ask
+expect_status 2
+expect_err 'profiles/default:2: hello: name= has 1 to 63 characters'
+expect_one_line
+expect_no_out
+
+it 'keeps two rules of one module apart'
+profile <<'EOT'
+sufficient hello name=one
+sufficient hello name=two
+EOT
+ask
+expect_json "j['status']['token']" hello-one
+
+it 'refuses a folder of modules that others can write'
+chmod g+w modules
+try_rule 'sufficient hello name=x' 8 'folder of modules is writable by others'
+chmod g-w modules
+
+if command -v g++ >/dev/null; then
+	it 'takes a module in C++'
+	must g++ -std=c++11 -Wall -Wextra -Werror -pedantic -shared -fPIC "-I$top/include" \
+		-o modules/plus.so "$top/tests/modules/plus.cc"
+	chmod 644 modules/plus.so
+	echo 'sufficient plus' >profiles/default
+	ask
+	expect_status 0
+	expect_json "j['status']['token']" plus-token
+else
+	skip 'takes a module in C++' 'no g++ here'
+fi
+
 it 'refuses profiles and folders that others can write'
 profile <<'EOT'
 sufficient answer result=ok token=s3cr3t
@@ -154,6 +191,14 @@ sufficient answer result=denied code=3 say=first
 sufficient answer result=unavailable code=4 say=second
 sufficient answer result=ok token=b
 EOT
+it 'sufficient: an error that is passed over is told'
+stack 0 b <<'EOT'
+sufficient answer result=error code=5 say=damaged-file
+sufficient answer result=unavailable code=4 say=asleep
+sufficient answer result=ok token=b
+EOT
+expect_err 'warning: answer: damaged-file'
+expect_one_line
 it 'sufficient: when all fail the first decides, and all are told'
 stack 3 'answer: first; answer: second' <<'EOT'
 sufficient answer result=pass
@@ -187,6 +232,11 @@ stack 12 'answer: not-provisioned' <<'EOT'
 requisite answer result=ok
 sufficient answer result=error code=12 say=not-provisioned
 EOT
+it 'does not give what cannot be a token'
+stack 5 'gave a token with a blank' <<'EOT'
+sufficient answer result=ok token=s3cr3té
+EOT
+expect_nowhere s3cr3t
 it 'a result that is none is an error'
 stack 1 'without a reason' <<'EOT'
 required answer result=nonsense token=s3cr3t

@@ -271,7 +271,7 @@ printf '{"auths":{"r.io:port":{"auth":"dTpw"},"r.io":{"auth":"dTpw"}}}' | seal h
 echo 'sufficient cred-sealed file=half.sealed as=docker-config' >d/half
 ask_for half r.io/a
 expect_status 0
-expect_err 'warning: cred-sealed: registry "r.io:port"'
+expect_err 'warning: cred-sealed: auths, entry 1 is no host[:port][/path]'
 expect_json "list(j['auth'])" '["r.io"]'
 
 # PINs.

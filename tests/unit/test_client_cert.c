@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -132,6 +134,7 @@ Test(client_cert, finds_its_pieces_in_any_order)
 		expect_text(cert.certificates, chain);
 		expect_text(cert.key, keys);
 		cr_expect_eq(cert.not_after, END, "the key's own certificate counts");
+		cr_expect_eq(cert.not_before, 1);
 		kt_client_cert_fini(&cert);
 	}
 }
@@ -242,6 +245,99 @@ Test(client_cert, refuses_keys_that_clients_cannot_use)
 	EVP_PKEY_free(x25519);
 }
 
+/* EC key of a curve whose parameters are written out. */
+static EVP_PKEY *explicit_curve(void)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *made = NULL;
+
+	cr_assert(EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_CTX_set_group_name(ctx, "P-256") == 1);
+	cr_assert_eq(EVP_PKEY_CTX_set_ec_param_enc(ctx, OPENSSL_EC_EXPLICIT_CURVE), 1);
+	cr_assert_eq(EVP_PKEY_generate(ctx, &made), 1);
+	EVP_PKEY_CTX_free(ctx);
+	return made;
+}
+
+Test(client_cert, refuses_keys_that_go_cannot_load)
+{
+	const struct {
+		EVP_PKEY *key;
+		const char *message;
+	} cases[] = {
+		{EVP_RSA_gen(1024), "1024 bits"},
+		{EVP_EC_gen("P-224"), "curve is not P-256"},
+		{EVP_EC_gen("secp256k1"), "curve is not P-256"},
+		{explicit_curve(), "by its parameters"},
+		{EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), "not of RSA"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool edwards = EVP_PKEY_get_base_id(cases[i].key) == EVP_PKEY_ED448;
+		char *text = pkcs8(cases[i].key, NULL);
+		char *certificate = edwards ? NULL : make_certificate(cases[i].key, END, 1);
+
+		expect_refusal((const char *const[]){text, edwards ? leaf : certificate, NULL},
+			cases[i].message);
+		EVP_PKEY_free(cases[i].key);
+		free(text);
+		free(certificate);
+	}
+}
+
+Test(client_cert, refuses_a_certificate_whose_curve_is_written_out)
+{
+	EVP_PKEY *written = explicit_curve(), *named = NULL;
+	unsigned char *der = NULL;
+	const unsigned char *point;
+	char *certificate = make_certificate(written, END, 1), *text;
+	int len;
+
+	/* The same key, with the curve's name. */
+	cr_assert_eq(EVP_PKEY_set_utf8_string_param(
+			     written, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP),
+		1);
+	len = i2d_PrivateKey(written, &der);
+	cr_assert_gt(len, 0);
+	point = der;
+	named = d2i_AutoPrivateKey(NULL, &point, len);
+	cr_assert_not_null(named);
+	text = pkcs8(named, NULL);
+	expect_refusal((const char *const[]){text, certificate, NULL}, "certificate: the curve");
+	OPENSSL_free(der);
+	EVP_PKEY_free(written);
+	EVP_PKEY_free(named);
+	free(certificate);
+	free(text);
+}
+
+Test(client_cert, has_dates)
+{
+	static const struct {
+		int64_t not_before, not_after, now;
+		const char *message; /* NULL: good */
+	} cases[] = {
+		{0, END, END - 1, NULL},
+		{0, END, END, "expired at 2030-01-01T00:00:00Z"},
+		{-10, 0, END, "expired at 1970-01-01T00:00:00Z"},
+		{-10, -5, END, "expired at 1969-12-31T23:59:55Z"},
+		{END - 300, END + 1000, END - 600, NULL},
+		{END, END + 1000, END - 301, "not valid before 2030-01-01T00:00:00Z"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct kt_client_cert cert = {
+			.not_before = cases[i].not_before, .not_after = cases[i].not_after};
+		struct kt_error e = {0};
+		int result = kt_client_cert_check_dates(&cert, cases[i].now, &e);
+
+		cr_expect_eq(result, cases[i].message != NULL ? -1 : 0, "%zu: %s", i, e.msg);
+		if (cases[i].message == NULL)
+			continue;
+		cr_expect_eq(e.code, KT_E_REFUSED);
+		cr_expect_not_null(strstr(e.msg, cases[i].message), "%s", e.msg);
+	}
+}
+
 Test(client_cert, refuses_what_is_missing_doubled_or_unknown)
 {
 	const char *csr = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n"
@@ -252,8 +348,7 @@ Test(client_cert, refuses_what_is_missing_doubled_or_unknown)
 	expect_refusal((const char *const[]){key, NULL}, "no certificate");
 	expect_refusal((const char *const[]){leaf, NULL}, "no key");
 	expect_refusal((const char *const[]){leaf, key, key, NULL}, "more than one key");
-	expect_refusal(
-		(const char *const[]){leaf, key, csr, NULL}, "\"CERTIFICATE REQUEST\" is neither");
+	expect_refusal((const char *const[]){leaf, key, csr, NULL}, "PEM block 3 is neither");
 	expect_refusal((const char *const[]){leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf,
 			       leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, key, NULL},
 		"more than 16 certificates");
@@ -275,6 +370,9 @@ Test(client_cert, refuses_damaged_pem)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect_refusal((const char *const[]){key, cases[i].text, NULL}, cases[i].message);
+	expect_refusal((const char *const[]){leaf, key,
+			       "-----BEGIN hunter2-----\nAAAA\n-----END hunter2-----\n", NULL},
+		"PEM block 3 is neither certificate nor key");
 	expect_refusal(
 		(const char *const[]){leaf,
 			"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", NULL},

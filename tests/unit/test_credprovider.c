@@ -44,6 +44,8 @@ Test(credprovider, reads_what_the_kubelet_sends)
 		cr_assert_eq(parse(text, &request, &e), 0, "%s", e.msg);
 		cr_expect_str_eq(request.api_version, versions[i]);
 		cr_expect_str_eq(request.image, "r.io/team/app");
+		cr_expect_not(json_object_object_get_ex(request.root, "serviceAccountToken", NULL),
+			"the token stays while modules run");
 		cr_expect_str_eq(request.annotations, "{\"r.io/role\":\"puller\"}");
 		kt_credprovider_fini(&request);
 	}
@@ -70,10 +72,19 @@ Test(credprovider, refuses_what_is_no_request)
 			"image"},
 		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
 		 "\",\"image\":\"a b\"}",
-			"blank"},
+			"is no image"},
 		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
 		 "\",\"image\":\"a\\n\"}",
-			"control"},
+			"is no image"},
+		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
+		 "\",\"image\":\"https://r.io/a\"}",
+			"is no image"},
+		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
+		 "\",\"image\":\"a\",\"serviceAccountToken\":{}}",
+			"serviceAccountToken"},
+		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
+		 "\",\"image\":\"a\",\"serviceAccountAnnotations\":{\"a\":1}}",
+			"serviceAccountAnnotations"},
 		{"{\"kind\":\"CredentialProviderRequest\",\"apiVersion\":\"" V1
 		 "\",\"image\":\"a\",\"serviceAccountAnnotations\":[]}",
 			"serviceAccountAnnotations"},
@@ -244,6 +255,22 @@ Test(credprovider, does_not_answer_with_bytes_that_are_no_text)
 	cr_assert_eq(kt_offers_add(&offers, "r.io", "u", secret("\xff"), &e), 0);
 	cr_expect_eq(kt_credprovider_write(V1, &offers, &answer, &e), -1);
 	cr_expect_eq(e.code, KT_E_INPUT);
+	cr_expect_not_null(strstr(e.msg, "r.io"), "%s", e.msg);
 	cr_expect_null(answer);
+	kt_offers_fini(&offers);
+}
+
+Test(credprovider, locks_no_more_memory_than_the_answer_takes)
+{
+	auto_secret struct kt_secret *answer = NULL;
+	struct kt_offers offers = {0};
+	char password[8192];
+	struct kt_error e;
+
+	memset(password, 'p', sizeof(password) - 1);
+	password[sizeof(password) - 1] = '\0';
+	cr_assert_eq(kt_offers_add(&offers, "r.io", "u", secret(password), &e), 0);
+	cr_assert_eq(kt_credprovider_write(V1, &offers, &answer, &e), 0);
+	cr_expect_lt(kt_secret_capacity(answer), sizeof(password) + 1024);
 	kt_offers_fini(&offers);
 }

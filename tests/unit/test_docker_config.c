@@ -37,14 +37,18 @@ Test(docker_config, makes_patterns_of_keys_as_the_kubelet_does)
 /* What was visited, as "pattern user password;". */
 struct seen {
 	char text[512];
+	size_t asked;
 	const char *wanted; /* NULL: all */
 	bool fail;
 };
 
-static bool wants(void *ctx, const char *pattern)
+static int wants(void *ctx, size_t number, const char *pattern)
 {
-	const struct seen *seen = ctx;
+	struct seen *seen = ctx;
 
+	cr_expect_eq(number, ++seen->asked);
+	if (strchr(pattern, '@') != NULL)
+		return -1;
 	return seen->wanted == NULL || strcmp(seen->wanted, pattern) == 0;
 }
 
@@ -75,20 +79,20 @@ Test(docker_config, reads_auth_and_members)
 	struct seen seen = {0};
 	struct kt_error e;
 
-	/* dXNlcjpwYTpzcw== is user:pa:ss, dTo= is "u:", dXNlcjpw without padding is user:p */
+	/* dXNlcjpwYTpzcw== is user:pa:ss; line ends within it do not count, as in Go */
 	cr_assert_eq(
 		visit("{\"auths\":{"
 		      "\"https://index.docker.io/v1/\":{\"auth\":\"dXNlcjpwYTpzcw==\"},"
 		      "\"r.io\":{\"username\":\"bob\",\"password\":\"secret\",\"email\":\"b@x\"},"
 		      "\"s.io\":{\"auth\":\"dXNlcjpwYTpzcw\",\"username\":\"not\",\"password\":"
 		      "\"these\"},"
-		      "\"t.io\":{\"auth\":\"\",\"username\":\"eve\",\"password\":\"\"},"
-		      "\"u.io\":{\"auth\":\"dTo=\"}},"
+		      "\"t.io\":{\"auth\":\"\",\"username\":\"eve\",\"password\":\"p\"},"
+		      "\"u.io\":{\"auth\":\"dXNlc\\r\\njpwYTpzcw==\\n\"}},"
 		      "\"HttpHeaders\":{\"User-Agent\":\"x\"},\"credsStore\":\"pass\"}",
 			&seen, &e),
 		0, "%s", e.msg);
 	cr_expect_str_eq(seen.text, "index.docker.io user pa:ss;r.io bob secret;s.io user pa:ss;"
-				    "t.io eve ;u.io u ;");
+				    "t.io eve p;u.io user pa:ss;");
 }
 
 Test(docker_config, decodes_only_what_is_wanted)
@@ -113,15 +117,22 @@ Test(docker_config, refuses_what_it_cannot_use)
 		{"{}", "auths"},
 		{"{\"auths\":[]}", "auths"},
 		{"{\"auths\":null}", "auths"},
-		{"{\"auths\":{\"r.io\":null}}", "auths: r.io: not an object"},
-		{"{\"auths\":{\"r.io\":\"dTpw\"}}", "auths: r.io: not an object"},
-		{"{\"auths\":{\"r.io\":{}}}", "auths: r.io: neither auth nor"},
+		{"{\"auths\":{\"r.io\":null}}", "auths, entry 1: not an object"},
+		{"{\"auths\":{\"r.io\":\"dTpw\"}}", "auths, entry 1: not an object"},
+		{"{\"auths\":{\"r.io\":{}}}", "auths, entry 1 (r.io): neither auth nor"},
 		{"{\"auths\":{\"r.io\":{\"identitytoken\":\"t\"}}}", "neither auth nor"},
 		{"{\"auths\":{\"r.io\":{\"username\":\"u\"}}}", "neither auth nor"},
 		{"{\"auths\":{\"r.io\":{\"auth\":1}}}", "auth"},
 		{"{\"auths\":{\"r.io\":{\"auth\":\"dXNlcg==\"}}}", "not user:password"},
 		{"{\"auths\":{\"r.io\":{\"auth\":\"d\"}}}", "auth"},
-		{"{\"auths\":{\"r.io\":{\"auth\":\"dTpw\\n\"}}}", "auth"},
+		{"{\"auths\":{\"r.io\":{\"auth\":\"dTpw \"}}}", "auth"},
+		{"{\"auths\":{\"r.io\":{\"auth\":\"dTo=\"}}}", "the password is empty"},
+		{"{\"auths\":{\"r.io\":{\"username\":\"u\",\"password\":\"\"}}}",
+			"the password is empty"},
+		{"{\"auths\":{\"r.io\":{\"auth\":\"dTo=\",\"identitytoken\":\"t\"}}}",
+			"has an identitytoken"},
+		{"{\"auths\":{\"q@q\":{},\"r.io/team\":{\"auth\":\"dTr/\"}}}",
+			"auths, entry 2 (r.io): auth is not UTF-8"},
 		{"{\"auths\":{\"r.io\":{\"auth\":\"AHU6cA==\"}}}", "NUL"},
 		{"{\"auths\":{\"r.io\":{\"auth\":\"dTpw\"},\"r.io\":{\"auth\":\"dTpw\"}}}", ""},
 	};
@@ -134,6 +145,25 @@ Test(docker_config, refuses_what_it_cannot_use)
 		cr_expect_eq(e.code, KT_E_INPUT, "%s: %s", cases[i].text, e.msg);
 		cr_expect_not_null(strstr(e.msg, cases[i].message), "%s: %s", cases[i].text, e.msg);
 		cr_expect_str_eq(seen.text, "");
+	}
+}
+
+Test(docker_config, never_repeats_a_name_that_may_be_a_secret)
+{
+	static const char *const texts[] = {
+		"{\"auths\":{\"https://bob:hunter2@r.io\":null}}",
+		"{\"auths\":{\"https://bob:hunter2@r.io\":7}}",
+		"{\"auths\":{\"https://bob:hunter2@r.io\":{},\"q.io\":1}}",
+		"{\"auths\":{\"hunter2@r.io\":{},\"hunter2@r.io\":{}}}",
+		"{\"auths\":{\"r.io/hunter2\":{}}}",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct seen seen = {0};
+		struct kt_error e = {0};
+
+		cr_expect_eq(visit(texts[i], &seen, &e), -1, "%s", texts[i]);
+		cr_expect_null(strstr(e.msg, "hunter2"), "%s", e.msg);
 	}
 }
 

@@ -19,11 +19,18 @@ static struct {
 	} offers[4];
 	const char *cache_key;
 	int64_t cache_seconds;
+	int64_t takes_seconds;
 	int closed;
 	bool state_at_close;
 } plan;
 
 static struct kt_exec_host host;
+static int64_t clock_seconds;
+
+static int64_t now(void)
+{
+	return clock_seconds;
+}
 
 static struct kt_secret *secret(const struct kt_host *h, const char *text)
 {
@@ -49,6 +56,7 @@ static enum kt_result open_planned(
 static enum kt_result give_planned(void *state, const struct kt_host *h, struct kt_credential *out)
 {
 	cr_assert_eq(state, &plan);
+	clock_seconds += plan.takes_seconds;
 	cr_assert_eq(out->size, sizeof(*out));
 	out->token = secret(h, plan.token);
 	out->certificate = secret(h, plan.certificate);
@@ -77,7 +85,13 @@ static const struct kt_module module = {.size = sizeof(module),
 
 static enum kt_result call(struct kt_error *ret_reason)
 {
-	return kt_exec_host_call(&host, &module, 0, NULL, ret_reason);
+	void *state = NULL;
+	enum kt_result result = kt_exec_host_open(&host, &module, 0, NULL, &state, ret_reason);
+
+	if (result == KT_OK)
+		result = kt_exec_host_call(&host, &module, state, ret_reason);
+	kt_exec_host_close(&module, state);
+	return result;
 }
 
 static void init_exec(void)
@@ -88,7 +102,8 @@ static void init_exec(void)
 		.insecure_skip_tls_verify = true};
 
 	memset(&plan, 0, sizeof(plan));
-	kt_exec_host_init_exec(&host, &request, NOW);
+	clock_seconds = NOW;
+	kt_exec_host_init_exec(&host, &request, now);
 }
 
 static void init_image(void)
@@ -97,7 +112,8 @@ static void init_image(void)
 		.api_version = "v1", .image = "r.io/team/app", .annotations = "{}"};
 
 	memset(&plan, 0, sizeof(plan));
-	kt_exec_host_init_image(&host, &request, NOW);
+	clock_seconds = NOW;
+	kt_exec_host_init_image(&host, &request, now);
 }
 
 static void fini(void)
@@ -212,6 +228,53 @@ Test(exec_host, calls_an_expired_credential_a_failure, .init = init_exec, .fini 
 	}
 }
 
+Test(exec_host, asks_the_clock_after_the_module, .init = init_exec, .fini = fini)
+{
+	auto_secret struct kt_secret *answer = NULL;
+	const char *end = "\"2030-01-01T00:01:20Z\"";
+	struct kt_error e = {0};
+
+	plan.token = "a";
+	plan.not_after = NOW + 20;
+	plan.takes_seconds = 20;
+	cr_expect_eq(call(&e), KT_ERROR);
+	cr_expect_eq(e.code, KT_E_REFUSED, "%s", e.msg);
+	plan.not_after = NOW + 41;
+	clock_seconds = NOW;
+	cr_assert_eq(call(&e), KT_OK);
+	cr_assert_eq(kt_exec_host_answer(&host, &answer, &e), 0);
+	cr_expect_not_null(memmem(kt_secret_bytes(answer), kt_secret_len(answer), end, strlen(end)),
+		"a minute from then on");
+}
+
+Test(exec_host, refuses_what_cannot_be_a_credential, .init = init_exec, .fini = fini)
+{
+	static const struct {
+		const char *token, *certificate, *key, *message;
+	} cases[] = {
+		{"", NULL, NULL, "empty"},
+		{NULL, "", "k", "empty"},
+		{NULL, "c", "", "empty"},
+		{"hunter2 ", NULL, NULL, "blank"},
+		{"hunter2\nX-Evil: 1", NULL, NULL, "control"},
+		{"hunter2\x7f", NULL, NULL, "control"},
+		{"hunter2\xc3\xa9", NULL, NULL, "non-ASCII"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct kt_error e = {0};
+
+		plan.token = cases[i].token;
+		plan.certificate = cases[i].certificate;
+		plan.key = cases[i].key;
+		cr_expect_eq(call(&e), KT_ERROR, "%zu", i);
+		cr_expect_eq(e.code, KT_E_INPUT, "%zu: %s", i, e.msg);
+		cr_expect_not_null(strstr(e.msg, cases[i].message), "%s", e.msg);
+		cr_expect_null(strstr(e.msg, "hunter2"));
+		cr_expect_not(kt_exec_host_has_answer(&host));
+	}
+}
+
 Test(exec_host, refuses_half_a_pair, .init = init_exec, .fini = fini)
 {
 	struct kt_error e = {0};
@@ -301,6 +364,48 @@ Test(exec_host, drops_offers_of_a_failed_module, .init = init_image, .fini = fin
 	cr_expect_eq(host.offers.count, 0);
 }
 
+Test(exec_host, forgets_what_a_failed_module_said_about_caching, .init = init_image, .fini = fini)
+{
+	static const enum kt_result results[] = {KT_DENIED, KT_UNAVAIL, KT_ERROR, KT_PASS};
+	struct kt_error e = {0};
+
+	plan.offers[0].pattern = "r.io";
+	plan.offers[0].password = "p";
+	plan.offers[0].expected = 1;
+	plan.cache_key = "Image";
+	plan.cache_seconds = 1;
+	for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+		plan.result = results[i];
+		cr_expect_eq(call(&e), results[i]);
+		expect_cache(KT_CACHE_UNSET, 0);
+		cr_expect_not(host.offers.has_cache_seconds);
+		cr_expect_eq(host.offers.cache_seconds, 0);
+	}
+	plan.result = KT_OK;
+	plan.cache_key = "Global";
+	plan.cache_seconds = 90;
+	cr_expect_eq(call(&e), KT_OK);
+	expect_cache(KT_CACHE_GLOBAL, 1);
+	cr_expect_eq(host.offers.cache_seconds, 90);
+}
+
+Test(exec_host, remembers_that_a_path_decided_also_of_a_module_that_passed, .init = init_image,
+	.fini = fini)
+{
+	struct kt_error e = {0};
+
+	plan.offers[0].pattern = "r.io/other";
+	plan.offers[0].password = "p";
+	plan.offers[0].expected = 0;
+	plan.result = KT_PASS;
+	cr_expect_eq(call(&e), KT_PASS);
+	plan.offers[0].pattern = "r.io";
+	plan.offers[0].expected = 1;
+	plan.result = KT_OK;
+	cr_expect_eq(call(&e), KT_OK);
+	expect_cache(KT_CACHE_IMAGE, 1);
+}
+
 Test(exec_host, survives_odd_calls, .init = init_image, .fini = fini)
 {
 	const struct kt_host *h = &host.base.table;
@@ -309,6 +414,7 @@ Test(exec_host, survives_odd_calls, .init = init_image, .fini = fini)
 	cr_expect_eq(h->offer_registry(h->ctx, NULL, "u", secret(h, "p")), -1);
 	cr_expect_eq(h->offer_registry(h->ctx, "r.io", NULL, secret(h, "p")), -1);
 	cr_expect_eq(h->offer_registry(h->ctx, "r.io", "u", NULL), -1);
+	cr_expect_eq(h->offer_registry(h->ctx, "r.io", "u", secret(h, "")), -1);
 	cr_expect_eq(h->image_cache(h->ctx, "Never", 1), -1);
 	cr_expect_eq(h->image_matches(h->ctx, "r.io/team"), 1);
 	cr_expect_eq(h->image_matches(h->ctx, "r.io/other"), 0);

@@ -102,6 +102,10 @@ Test(execcred, refuses_instead_of_guessing)
 		 "\",\"spec\":{\"cluster\":{\"server\":1}}}",
 			"spec.cluster"},
 		{"{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
+		 "\",\"spec\":{\"cluster\":{\"disable-compression\":\"no\"}}}",
+			"disable-compression"},
+		{"{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\",\"status\":[]}", "status"},
+		{"{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		 "\",\"spec\":{\"cluster\":{\"certificate-authority-data\":\"!\"}}}",
 			"certificate-authority-data"},
 		{"{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
@@ -223,5 +227,26 @@ Test(execcred, does_not_answer_with_half_a_credential)
 			"%zu", i);
 		cr_expect_eq(e.code, cases[i].code, "%zu: %s", i, e.msg);
 		cr_expect_null(answer);
+	}
+}
+
+/* Each byte that JSON writes differently, and none more. */
+Test(execcred, locks_no_more_memory_than_the_answer_takes)
+{
+	char text[12001];
+	struct kt_error e;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = i < 256 ? (char)(i % 127 + 1) : 'c';
+	text[sizeof(text) - 1] = '\0';
+	for (size_t round = 0; round < 2; round++) {
+		auto_secret struct kt_secret *certificate = secret(text);
+		auto_secret struct kt_secret *answer = NULL;
+		struct kt_credential credential = {.certificate = certificate, .key = certificate};
+
+		cr_assert_eq(kt_execcred_write(V1, &credential, NOW, &answer, &e), 0, "%s", e.msg);
+		if (round == 0)
+			cr_expect_lt(kt_secret_capacity(answer), kt_secret_len(answer) + 512);
+		memset(text, '\x01', sizeof(text) - 1);
 	}
 }

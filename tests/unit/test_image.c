@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matching images: the kubelet's own cases, then ours. */
+#include <stdio.h>
+#include <string.h>
+
 #include <criterion/criterion.h>
 
 #include "exec-plugin/image.h"
@@ -155,4 +158,42 @@ Test(image, knows_when_only_the_path_decides)
 	/* The kubelet would file it under the "registry" nginx. */
 	cr_expect(kt_image_path_decides("index.docker.io", "nginx"));
 	cr_expect_not(kt_image_path_decides("index.docker.io", "docker.io/library/nginx"));
+}
+
+Test(image, has_hosts_no_longer_than_the_name_system_allows)
+{
+	char label[80], pattern[1024] = "", image[300];
+	struct kt_error e;
+
+	memset(label, 'a', sizeof(label));
+	label[64] = '\0';
+	cr_expect_eq(kt_image_check_pattern(label, &e), -1);
+	cr_expect_not(kt_image_matches(label, label));
+	label[63] = '\0';
+	cr_expect_eq(kt_image_check_pattern(label, &e), 0);
+	cr_expect(kt_image_matches(label, label));
+	for (int i = 0; i < 4; i++)
+		snprintf(
+			pattern + strlen(pattern), sizeof(pattern) - strlen(pattern), "%s.", label);
+	cr_expect_eq(kt_image_check_pattern(pattern, &e), -1);
+	/* The first part of an image of the default registry is no host. */
+	snprintf(image, sizeof(image), "%s%s/app", label, label);
+	cr_expect_eq(kt_image_check(image, &e), 0, "%s", e.msg);
+	cr_expect(kt_image_matches("index.docker.io", image));
+}
+
+Test(image, is_one_that_the_kubelet_could_ask_for)
+{
+	static const char *const good[] = {"nginx", "library/nginx", "r.io:5000/team/my__app",
+		"docker.io/library/nginx", "[fd00::1]:5000/a", "my_image"};
+	static const char *const bad[] = {"", "/x", "r.io:port/x", "https://r.io/x", "r.io:/x",
+		"*.io/x", "a b", "r.io/a b", "r.io/\x7f", "user@r.io/x", "r.io/x?y"};
+	struct kt_error e;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		cr_expect_eq(kt_image_check(good[i], &e), 0, "%s", e.msg);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		cr_expect_eq(kt_image_check(bad[i], &e), -1, "%s", bad[i]);
+		cr_expect_eq(e.code, KT_E_INPUT);
+	}
 }

@@ -79,6 +79,7 @@ static void expect_failure(const char *name, enum kt_code code, const char *mess
 	cr_expect_eq(kt_module_load(folder, name, &module, &e), -1, "%s", name);
 	cr_expect_eq(e.code, code, "%s: %s", name, e.msg);
 	cr_expect_not_null(strstr(e.msg, message), "%s: %s", name, e.msg);
+	cr_expect_null(strstr(e.msg, "/proc/"), "%s", e.msg);
 	cr_expect_eq(module.size, 4711);
 }
 
@@ -163,6 +164,35 @@ Test(loader, refuses_a_module_of_another_user)
 	expect_failure("good", KT_E_REFUSED, "4711");
 }
 
+Test(loader, refuses_a_folder_that_others_can_write_or_own)
+{
+	static const mode_t modes[] = {0775, 0757, 01777};
+
+	copy_fixture("good", "good", 0644);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		cr_assert_eq(chmod(folder, modes[i]), 0);
+		expect_failure("good", KT_E_REFUSED, "folder of modules is writable by others");
+	}
+	cr_assert_eq(chmod(folder, 0755), 0);
+	if (geteuid() != 0)
+		cr_skip_test("only root can give a folder away");
+	cr_assert_eq(chown(folder, 4711, 4711), 0);
+	expect_failure("good", KT_E_REFUSED, "belongs to user 4711");
+	cr_assert_eq(chown(folder, 0, 0), 0);
+}
+
+Test(loader, says_when_there_is_no_folder)
+{
+	struct kt_module module;
+	struct kt_error e = {0};
+
+	cr_expect_eq(kt_module_load("/nonexistent", "good", &module, &e), -1);
+	cr_expect_eq(e.code, KT_E_USAGE);
+	cr_expect_not_null(strstr(e.msg, "no module good in /nonexistent"), "%s", e.msg);
+	cr_expect_eq(kt_module_load("/dev/null", "good", &module, &e), -1);
+	cr_expect_eq(e.code, KT_E_USAGE);
+}
+
 Test(loader, refuses_a_symbolic_link)
 {
 	char path[PATH_MAX];
@@ -203,7 +233,7 @@ Test(loader, does_not_run_what_is_no_module)
 	write_file("empty", "");
 	expect_failure("empty", KT_E_USAGE, "0 bytes");
 	write_file("garbage", "kt_module_v1 but no ELF");
-	expect_failure("garbage", KT_E_USAGE, "cannot be loaded");
+	expect_failure("garbage", KT_E_USAGE, "garbage.so: cannot be loaded: file too short");
 }
 
 Test(loader, wants_the_symbol_and_not_its_name_only)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Profiles: what they mean, what is refused, and whose files are read. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ Test(profile, says_where_and_what_is_wrong)
 		{"required m k=1 j=2 k=3", "argument \"k\" is given twice"},
 		{"required m k=1 \\\n j=2", "/etc/exec.d/p:1: continuation"},
 		{"required m k=1 \\ \t\n j=2", "/etc/exec.d/p:1: continuation"},
+		{"required m k=a\\ b=c", "argument \"k=a\\\" ends with a backslash"},
+		{"required m k=a\\ # c", "ends with a backslash"},
 		{"required m\r\n", "/etc/exec.d/p:1: control character 0x0d"},
 		{"required m k=\x1b[31m", "control character 0x1b"},
 	};
@@ -261,6 +264,77 @@ Test(profile, in_a_folder_of_another_user_is_refused, .init = make_folder, .fini
 	cr_expect_eq(read_profile("p", &e), -1);
 	cr_expect_eq(e.code, KT_E_REFUSED);
 	cr_expect_not_null(strstr(e.msg, "4711"), "%s", e.msg);
+}
+
+/* Has a link point to one folder and the other, again and again. */
+static volatile int turning;
+
+static void *turn(void *unused)
+{
+	char link[64], next[64];
+
+	(void)unused;
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(next, sizeof(next), "%s/next", folder);
+	for (int i = 0; turning; i++) {
+		cr_assert_eq(symlink(i % 2 == 0 ? "a" : "b", next), 0);
+		cr_assert_eq(rename(next, link), 0);
+	}
+	return NULL;
+}
+
+static void make_two_folders(void)
+{
+	char path[64];
+
+	make_folder();
+	for (const char *name = "ab"; *name != '\0'; name++) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "%s/%c", folder, *name);
+		cr_assert_eq(mkdir(path, 0700), 0);
+		snprintf(path, sizeof(path), "%s/%c/p", folder, *name);
+		file = fopen(path, "w");
+		cr_assert_not_null(file);
+		fprintf(file, "optional %c\n", *name);
+		fclose(file);
+	}
+	snprintf(path, sizeof(path), "%s/link", folder);
+	cr_assert_eq(symlink("a", path), 0);
+}
+
+static void remove_two_folders(void)
+{
+	static const char *const names[] = {"a/p", "b/p", "link", "next", "a", "b"};
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		if (unlink(path) != 0)
+			rmdir(path);
+	}
+	rmdir(folder);
+}
+
+Test(profile, names_the_folder_that_it_was_read_from, .init = make_two_folders,
+	.fini = remove_two_folders)
+{
+	pthread_t thread;
+	char link[64];
+
+	snprintf(link, sizeof(link), "%s/link", folder);
+	turning = 1;
+	cr_assert_eq(pthread_create(&thread, NULL, turn, NULL), 0);
+	for (int i = 0; i < 3000; i++) {
+		auto_profile struct kt_profile *profile = NULL;
+		auto_free char *dir = NULL;
+		struct kt_error e = {0};
+
+		cr_assert_eq(kt_profile_read(link, "p", &profile, &dir, &e), 0, "%s", e.msg);
+		cr_assert_str_eq(strrchr(dir, '/') + 1, profile->rules[0].module);
+	}
+	turning = 0;
+	pthread_join(thread, NULL);
 }
 
 Test(profile, that_is_too_long_is_refused, .init = make_folder, .fini = remove_folder)

@@ -105,15 +105,30 @@ Test(stack, asks_nobody_once_it_is_done)
 	cr_expect_eq(verdict.impression, KT_GOOD);
 }
 
-/* A module whose answer is in its arguments: argv[0] is "result=N", argv[1] a token, argv[2] a
- * code. */
+static size_t opened, asked, closed;
+
+/* A module whose answer is in its arguments: argv[0] is the result, argv[1] a token, argv[2] a code
+ * and a reason. "o4" is the result of opening it. */
 static enum kt_result open_told(
 	const struct kt_host *host, int argc, const char *const argv[], void **ret_state)
 {
-	(void)host;
-	(void)argc;
-	*ret_state = (void *)(uintptr_t)argv;
-	return KT_OK;
+	const char **copy = calloc((size_t)argc, sizeof(*copy));
+
+	cr_assert_eq(asked, 0, "all are opened before one is asked");
+	opened++;
+	*ret_state = copy;
+	for (int i = 0; i < argc; i++)
+		copy[i] = argv[i];
+	if (argv[0][0] != 'o')
+		return KT_OK;
+	host->fail(host->ctx, (enum kt_code)(argv[2][0] - '0'), "%s", argv[2] + 1);
+	return (enum kt_result)(argv[0][1] - '0');
+}
+
+static void close_told(void *state)
+{
+	closed++;
+	free(state);
 }
 
 static enum kt_result answer_told(
@@ -122,6 +137,7 @@ static enum kt_result answer_told(
 	const char *const *argv = state;
 	enum kt_result result = (enum kt_result)(argv[0][0] - '0');
 
+	asked++;
 	if (argv[1][0] != '\0') {
 		out->token = host->secret_new(host->ctx, 64);
 		cr_assert_eq(
@@ -146,36 +162,48 @@ static int run_told(
 	int result;
 
 	cr_assert_not_null(stack);
+	opened = asked = closed = 0;
+	stack->path = "/etc/d/p";
 	for (size_t i = 0; i < count; i++) {
 		struct kt_layer *layer = &stack->layers[stack->count++];
 
 		layer->control = rules[i].control;
+		layer->line = (unsigned)i + 1;
 		layer->module = (struct kt_module){.size = sizeof(layer->module),
 			.name = names[i],
 			.open = open_told,
-			.credential = answer_told};
+			.credential = answer_told,
+			.close = close_told};
 		layer->argc = 3;
 		layer->argv[0] = strdup(rules[i].result);
 		layer->argv[1] = strdup(rules[i].token);
 		layer->argv[2] = strdup(rules[i].reason);
 	}
-	result = kt_stack_run(stack, host, e);
+	result = kt_stack_open(stack, host, e);
+	if (result == 0)
+		result = kt_stack_run(stack, host, e);
 	kt_stack_free(stack);
+	cr_expect_eq(closed, opened);
 	return result;
+}
+
+static int64_t now(void)
+{
+	return NOW;
 }
 
 static void init_exec(struct kt_exec_host *host)
 {
 	static const struct kt_execcred request = {.api_version = "v"};
 
-	kt_exec_host_init_exec(host, &request, NOW);
+	kt_exec_host_init_exec(host, &request, now);
 }
 
 static void init_image(struct kt_exec_host *host)
 {
 	static const struct kt_credprovider request = {.api_version = "v", .image = "r.io/a"};
 
-	kt_exec_host_init_image(host, &request, NOW);
+	kt_exec_host_init_image(host, &request, now);
 }
 
 #define OK "0"
@@ -277,6 +305,10 @@ Test(stack, leaves_an_image_that_is_nobodys_without_an_answer)
 	static const struct told opens[] = {{KT_CONTROL_REQUIRED, OK, "", ""}};
 	static const struct told fails_one[] = {{KT_CONTROL_SUFFICIENT, PASS, "", ""},
 		{KT_CONTROL_SUFFICIENT, UNAVAILABLE, "", "4gone"}};
+	static const struct told optional[] = {{KT_CONTROL_OPTIONAL, UNAVAILABLE, "", "4gone"},
+		{KT_CONTROL_SUFFICIENT, PASS, "", ""}};
+	static const struct told gate[] = {
+		{KT_CONTROL_REQUISITE, OK, "", ""}, {KT_CONTROL_OPTIONAL, ERROR, "", "5bad"}};
 	struct kt_exec_host host;
 	struct kt_error e = {0};
 
@@ -284,10 +316,47 @@ Test(stack, leaves_an_image_that_is_nobodys_without_an_answer)
 	cr_expect_eq(run_told(passes, 2, &host, &e), 0, "%s", e.msg);
 	cr_expect_not(kt_exec_host_has_answer(&host));
 	cr_expect_eq(run_told(opens, 1, &host, &e), 0, "%s", e.msg);
+	/* what is optional may fail */
+	cr_expect_eq(run_told(optional, 2, &host, &e), 0, "%s", e.msg);
+	cr_expect_eq(run_told(gate, 2, &host, &e), 0, "%s", e.msg);
+	cr_expect_not(kt_exec_host_has_answer(&host));
 	/* but not silently, if a module failed */
 	cr_expect_eq(run_told(fails_one, 2, &host, &e), -1);
 	cr_expect_eq(e.code, KT_E_TPM);
 	kt_exec_host_fini(&host);
+}
+
+Test(stack, is_refused_before_any_module_is_asked_when_one_calls_its_arguments_wrong)
+{
+	static const struct told rules[] = {{KT_CONTROL_SUFFICIENT, OK, "a", ""},
+		{KT_CONTROL_OPTIONAL, "o4", "", "2as= is token"}};
+	struct kt_exec_host host;
+	struct kt_error e = {0};
+
+	init_exec(&host);
+	cr_expect_eq(run_told(rules, 2, &host, &e), -1);
+	cr_expect_eq(e.code, KT_E_USAGE);
+	cr_expect_str_eq(e.msg, "/etc/d/p:2: two: as= is token");
+	cr_expect_eq(opened, 2);
+	cr_expect_eq(asked, 0);
+	kt_exec_host_fini(&host);
+}
+
+Test(stack, counts_other_failures_to_open_when_it_is_their_turn)
+{
+	static const struct told_case cases[] = {
+		{{{KT_CONTROL_SUFFICIENT, OK, "a", ""}, {KT_CONTROL_REQUIRED, "o3", "", "4gone"}},
+			KT_E_NONE, "a"},
+		{{{KT_CONTROL_SUFFICIENT, "o4", "", "8not yours"},
+			 {KT_CONTROL_SUFFICIENT, OK, "b", ""}},
+			KT_E_NONE, "b"},
+		{{{KT_CONTROL_SUFFICIENT, "o1", "", "2x"}, {KT_CONTROL_SUFFICIENT, OK, "b", ""}},
+			KT_E_NONE, "b"},
+		{{{KT_CONTROL_REQUIRED, "o3", "", "4gone"}, {KT_CONTROL_SUFFICIENT, OK, "b", ""}},
+			KT_E_TPM, "one: gone"},
+	};
+
+	check_told(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 static const struct kt_param params[] = {
