@@ -58,7 +58,7 @@ enum kt_result {
 enum kt_item {
 	KT_ITEM_PROFILE = 1,	     /* name of the profile */
 	KT_ITEM_TCTI = 2,	     /* TCTI configuration, or absent for the default */
-	KT_ITEM_REQUEST = 3,	     /* "exec" or "image" */
+	KT_ITEM_REQUEST = 3,	     /* "exec", "image" or "kms" */
 	KT_ITEM_API_VERSION = 4,     /* as in the request */
 	KT_ITEM_INTERACTIVE = 5,     /* "true" or "false" (exec) */
 	KT_ITEM_SERVER = 6,	     /* spec.cluster.server (exec) */
@@ -68,6 +68,7 @@ enum kt_item {
 	KT_ITEM_CLUSTER_CONFIG = 10, /* spec.cluster.config as JSON text (exec) */
 	KT_ITEM_IMAGE = 11,	     /* image without tag or digest (image) */
 	KT_ITEM_INSECURE_SKIP_TLS_VERIFY = 12, /* "true" or absent (exec) */
+	KT_ITEM_CLUSTER = 14,		       /* name of the cluster (kms) */
 	KT_ITEM_ANNOTATIONS = 13,	       /* serviceAccountAnnotations as JSON text (image) */
 };
 
@@ -138,8 +139,56 @@ struct kt_host {
 };
 
 enum kt_param_flags {
-	KT_PARAM_REQUIRED = 1, /* the host refuses a profile line without it */
-	KT_PARAM_FILE = 2,     /* a path: the host makes it absolute, from the profile's folder */
+	KT_PARAM_REQUIRED = 1, /* the host refuses a configuration without it */
+	KT_PARAM_FILE = 2,     /* a path: the host makes it absolute, from the folder of the
+				* profile or the configuration file */
+};
+
+/*
+ * A key-encryption key of a kms-* module. One state (from open()) is one version of one key: the
+ * host opens one for the current key and one for each older key that is still to be read, and never
+ * asks a module for "the latest". What follows is the same for a key in a TPM and for one behind
+ * HTTPS.
+ */
+
+/* Bytes that are no secret, such as a ciphertext. */
+struct kt_bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+#define KT_KMS_ANNOTATIONS_MAX 8
+
+/* A named part of a record, kept beside the ciphertext: a KMS v2 annotation. `name` is a bare FQDN.
+ */
+struct kt_kms_annotation {
+	const char *name;
+	struct kt_bytes value;
+};
+
+/* What encrypt() makes and decrypt() gets back, byte for byte. Ciphertext at most 1024 bytes; names
+ * and values of all annotations together at most 32768. */
+struct kt_kms_record {
+	size_t size; /* sizeof, as whoever allocated it was compiled */
+	struct kt_bytes ciphertext;
+	size_t annotation_count;
+	struct kt_kms_annotation annotations[KT_KMS_ANNOTATIONS_MAX];
+};
+
+/* What a key is. `key_name` and `version` are stable for the life of the key, the same on every
+ * machine that holds it, and never stand for another key; the host hashes them into the key_id. */
+struct kt_kms_key {
+	size_t size; /* set by the host */
+	char key_name[256];
+	char version[64];
+};
+
+/* What goes with a call, for the module's log and for an audit trail; borrowed. */
+struct kt_kms_call {
+	size_t size;	 /* set by the host */
+	const char *uid; /* the API server's; differs between Encrypt and Decrypt of one record */
+	const char *key_id;  /* the host's name of this key */
+	int64_t deadline_ms; /* CLOCK_MONOTONIC in milliseconds; 0: none */
 };
 
 /* One `key=value` argument of a profile line. */
@@ -159,6 +208,20 @@ struct kt_param {
  * credential: fills `out` and/or calls offer_registry(), or, for a gate, only answers. A gate
  *             that is open answers KT_OK and leaves `out` alone.
  * close:      frees the state, also a NULL or half-opened one. May be NULL.
+ *
+ * A kms-* module leaves credential NULL and has the four that follow. open() gets the
+ * configuration's lines that the module's params name, and prepares one key. The host calls all
+ * functions of one state from one thread at a time; states of different keys may be called from
+ * different threads if KT_MODULE_PARALLEL is set in `flags`, else one thread serves the whole
+ * module.
+ *
+ * kms_key:     what the key is. Without network or TPM, after a successful open().
+ * kms_status:  is the key usable now? KT_OK, or KT_DENIED (the machine's state, a revocation),
+ * KT_UNAVAIL (try again later). Called about once a second at most: may ask the TPM, should not
+ * cost a paid call. kms_encrypt: `plaintext` (1 byte to 64 KiB) into `out`, whose pointers the
+ * module owns and keeps valid until the next call on this state. kms_decrypt: the way back:
+ * *ret_plaintext is a secret of the host (host->secret_new), which the host owns. KT_DENIED if the
+ * record is not this key's or was changed.
  */
 struct kt_module {
 	size_t size;
@@ -170,7 +233,19 @@ struct kt_module {
 	enum kt_result (*credential)(
 		void *state, const struct kt_host *host, struct kt_credential *out);
 	void (*close)(void *state);
+	unsigned flags; /* enum kt_module_flags */
+	enum kt_result (*kms_key)(
+		void *state, const struct kt_host *host, struct kt_kms_key *ret_key);
+	enum kt_result (*kms_status)(void *state, const struct kt_host *host);
+	enum kt_result (*kms_encrypt)(void *state, const struct kt_host *host,
+		const struct kt_kms_call *call, const void *plaintext, size_t plaintext_len,
+		struct kt_kms_record *out);
+	enum kt_result (*kms_decrypt)(void *state, const struct kt_host *host,
+		const struct kt_kms_call *call, const struct kt_kms_record *record,
+		struct kt_secret **ret_plaintext);
 };
+
+enum kt_module_flags { KT_MODULE_PARALLEL = 1 };
 
 #define KT_MODULE_SYMBOL "kt_module_v1"
 
