@@ -206,6 +206,9 @@ static int extend_step(TPMI_ALG_HASH alg, const struct kt_policy_step *step, TPM
 				"which PCR values it expects");
 		return kt_policy_extend_pcr(
 			alg, digest, &step->pcr.selection, &step->pcr.digest, e);
+	case TPM2_CC_PolicyOR:
+		return kt_policy_extend_or(
+			alg, digest, step->branches.digests, step->branches.count, e);
 	case TPM2_CC_PolicyAuthValue:
 	case TPM2_CC_PolicyPassword:
 		return kt_policy_extend_auth_value(alg, digest, e);
@@ -249,6 +252,7 @@ const char *kt_policy_command_name(TPM2_CC command)
 		const char *name;
 	} names[] = {
 		{TPM2_CC_PolicyPCR, "PolicyPCR"},
+		{TPM2_CC_PolicyOR, "PolicyOR"},
 		{TPM2_CC_PolicyAuthValue, "PolicyAuthValue"},
 		{TPM2_CC_PolicyPassword, "PolicyPassword"},
 		{TPM2_CC_PolicyCommandCode, "PolicyCommandCode"},

@@ -24,6 +24,7 @@ struct kt_policy_step {
 			TPML_PCR_SELECTION selection;
 			TPM2B_DIGEST digest;
 		} pcr;
+		TPML_DIGEST branches;	/* TPM2_CC_PolicyOR: 2 to 8 */
 		TPM2_CC command_code;	/* TPM2_CC_PolicyCommandCode */
 		TPMA_LOCALITY locality; /* TPM2_CC_PolicyLocality */
 		struct {		/* TPM2_CC_PolicyCounterTimer */

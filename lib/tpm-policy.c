@@ -26,6 +26,11 @@ static TSS2_RC run_pcr(struct run *run, const struct kt_policy_step *step)
 		&step->pcr.selection);
 }
 
+static TSS2_RC run_or(struct run *run, const struct kt_policy_step *step)
+{
+	return Esys_PolicyOR(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, &step->branches);
+}
+
 static TSS2_RC run_auth_value(struct run *run, const struct kt_policy_step *step)
 {
 	(void)step;
@@ -56,6 +61,7 @@ static const struct {
 	step_fn *run;
 } simple_steps[] = {
 	{TPM2_CC_PolicyPCR, "TPM2_PolicyPCR", run_pcr},
+	{TPM2_CC_PolicyOR, "TPM2_PolicyOR", run_or},
 	/* PolicyPassword has the same digest, and would send the value in clear. */
 	{TPM2_CC_PolicyAuthValue, "TPM2_PolicyAuthValue", run_auth_value},
 	{TPM2_CC_PolicyPassword, "TPM2_PolicyAuthValue", run_auth_value},
@@ -91,6 +97,10 @@ static int run_simple(
 	/* An explicit digest that is not the present one (Part 3, 23.7) is VALUE. */
 	if (kt_rc_base(rc) == TPM2_RC_VALUE && step->command == TPM2_CC_PolicyPCR)
 		return fail_pcr(step, e);
+	/* None of the branches (Part 3, 23.6) is VALUE too. */
+	if (kt_rc_base(rc) == TPM2_RC_VALUE && step->command == TPM2_CC_PolicyOR)
+		return kt_fail(e, KT_E_POLICY,
+			"policy not satisfied: the steps taken are none of its alternatives");
 	if (kt_rc_base(rc) == TPM2_RC_POLICY)
 		e->code = KT_E_POLICY;
 	return -1;

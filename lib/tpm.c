@@ -30,7 +30,9 @@
 struct kt_tpm {
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *esys;
-	int turn_fd; /* lock on the folder of a bare software TPM, or -1 */
+	int turn_fd; /* the folder of a bare software TPM, or -1 */
+	bool has_turn;
+	bool for_long; /* signals are the program's own */
 	ESYS_TR live[LIVE_MAX];
 	size_t live_count;
 	bool holds_signals;
@@ -140,10 +142,35 @@ static char *turn_folder(const char *tcti)
 
 /* swtpm's socket has no resource manager, and tpm2-tss makes a connection a command: programs that
  * share it must take turns, or they would eat each other's three slots. */
+int kt_tpm_resume(struct kt_tpm *tpm, struct kt_error *e)
+{
+	unsigned waited = 0;
+
+	if (tpm->turn_fd < 0 || tpm->has_turn)
+		return 0;
+	for (unsigned tries = 0; flock(tpm->turn_fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return kt_fail_errno(e, KT_E_TPM, "cannot lock the software TPM's folder");
+		if (waited >= TURN_PATIENCE_MS)
+			return kt_fail(e, KT_E_BUSY,
+				"another program has held the software TPM for %d seconds",
+				TURN_PATIENCE_MS / 1000);
+		waited += pause_for(pause_after(tries < 3 ? tries : 3));
+	}
+	tpm->has_turn = true;
+	return 0;
+}
+
+/* Whoever waits is woken by nothing: it tries again within milliseconds. */
+void kt_tpm_pause(struct kt_tpm *tpm)
+{
+	if (tpm->has_turn && flock(tpm->turn_fd, LOCK_UN) == 0)
+		tpm->has_turn = false;
+}
+
 static int take_turn(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
 {
 	auto_free char *folder = turn_folder(tcti);
-	unsigned waited = 0;
 
 	if (folder == NULL)
 		return 0;
@@ -151,16 +178,7 @@ static int take_turn(struct kt_tpm *tpm, const char *tcti, struct kt_error *e)
 	if (tpm->turn_fd < 0)
 		return kt_fail_errno(
 			e, KT_E_TPM, "cannot open %s, the software TPM's folder", folder);
-	for (unsigned tries = 0; flock(tpm->turn_fd, LOCK_EX | LOCK_NB) != 0; tries++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return kt_fail_errno(e, KT_E_TPM, "cannot lock %s", folder);
-		if (waited >= TURN_PATIENCE_MS)
-			return kt_fail(e, KT_E_BUSY,
-				"another program has held the software TPM in %s for %d seconds",
-				folder, TURN_PATIENCE_MS / 1000);
-		waited += pause_for(pause_after(tries < 3 ? tries : 3));
-	}
-	return 0;
+	return kt_tpm_resume(tpm, e) < 0 ? kt_wrap(e, "%s", folder) : 0;
 }
 
 static bool is_abrmd(const char *tcti)
@@ -196,7 +214,8 @@ static int connect_tcti(struct kt_tpm *tpm, const char *tcti, struct kt_error *e
 		rc = start_tcti(tpm, tcti);
 		/* tpm2-abrmd refuses connections beyond its limit; that passes. Nothing else does.
 		 */
-		if (rc == TSS2_RC_SUCCESS || !is_abrmd(tcti) || waited >= ABRMD_PATIENCE_MS)
+		if (rc == TSS2_RC_SUCCESS || !is_abrmd(tcti) || tpm->for_long ||
+			waited >= ABRMD_PATIENCE_MS)
 			break;
 		waited += pause_for(pause_after(tries));
 	}
@@ -235,7 +254,7 @@ static const char *choose_tcti(const char *tcti)
 	return tcti != NULL && *tcti != '\0' ? tcti : KT_TPM_DEFAULT_TCTI;
 }
 
-int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
+static int open_tpm(const char *tcti, bool for_long, struct kt_tpm **ret_tpm, struct kt_error *e)
 {
 	auto_tpm struct kt_tpm *tpm = calloc(1, sizeof(*tpm));
 	TSS2_RC rc;
@@ -243,17 +262,30 @@ int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
 	if (tpm == NULL)
 		return kt_fail_memory(e);
 	tpm->turn_fd = -1;
+	tpm->for_long = for_long;
 	tcti = choose_tcti(tcti);
 	if (check_tcti(tcti, e) < 0)
 		return -1;
-	if (take_turn(tpm, tcti, e) < 0 || connect_tcti(tpm, tcti, e) < 0 || kt_signals_hold(e) < 0)
+	if (take_turn(tpm, tcti, e) < 0 || connect_tcti(tpm, tcti, e) < 0)
 		return -1;
-	tpm->holds_signals = true;
+	if (!for_long && kt_signals_hold(e) < 0)
+		return -1;
+	tpm->holds_signals = !for_long;
 	rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "Esys_Initialize");
 	*ret_tpm = kt_take(tpm);
 	return 0;
+}
+
+int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
+{
+	return open_tpm(tcti, false, ret_tpm, e);
+}
+
+int kt_tpm_open_for_long(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
+{
+	return open_tpm(tcti, true, ret_tpm, e);
 }
 
 void kt_tpm_close(struct kt_tpm *tpm)

@@ -29,6 +29,14 @@ struct kt_tpm;
  * KT_E_TPM, KT_E_BUSY. Owned by the caller. */
 KT_CHECKED int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
 
+/* The same for a program that lives long: its signals are its own, and it takes no time to wait
+ * where nobody may be coming back. The connection starts with the turn on a swtpm socket taken;
+ * kt_tpm_pause() gives it to others, also while objects and sessions of ours stay in the TPM, and
+ * kt_tpm_resume() waits for it again. Both do nothing on other connections. */
+KT_CHECKED int kt_tpm_open_for_long(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
+void kt_tpm_pause(struct kt_tpm *tpm);
+KT_CHECKED int kt_tpm_resume(struct kt_tpm *tpm, struct kt_error *e);
+
 /* Flushes what is loaded, closes the connection, lets signals through again. NULL is fine. */
 void kt_tpm_close(struct kt_tpm *tpm);
 KT_AUTO(tpm, struct kt_tpm *, kt_tpm_close)

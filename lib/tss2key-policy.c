@@ -112,6 +112,24 @@ static bool decode_pcr(struct rest in, TPMI_ALG_HASH name_alg, struct kt_policy_
 					   decode_pcr_hash_order(in, digest_size, ret_step));
 }
 
+/* TPML_DIGEST: each branch is a digest of the policy's hash. */
+static bool decode_or(struct rest in, TPMI_ALG_HASH name_alg, struct kt_policy_step *ret_step)
+{
+	TPML_DIGEST *branches = &ret_step->branches;
+
+	if (!take_u32(&in, &branches->count) || branches->count < 2 ||
+		branches->count > sizeof(branches->digests) / sizeof(branches->digests[0]))
+		return false;
+	for (UINT32 i = 0; i < branches->count; i++) {
+		TPM2B_DIGEST *digest = &branches->digests[i];
+
+		if (!take_2b(&in, &digest->size, digest->buffer, sizeof(digest->buffer)) ||
+			digest->size == 0 || digest->size != kt_hash_size(name_alg))
+			return false;
+	}
+	return in.len == 0;
+}
+
 static bool decode_nothing(struct rest in, TPMI_ALG_HASH name_alg, struct kt_policy_step *ret_step)
 {
 	(void)name_alg;
@@ -230,6 +248,7 @@ int kt_tss2key_decode_command(uint32_t code, const uint8_t *data, size_t len,
 			struct rest in, TPMI_ALG_HASH name_alg, struct kt_policy_step *ret_step);
 	} commands[] = {
 		{TPM2_CC_PolicyPCR, decode_pcr},
+		{TPM2_CC_PolicyOR, decode_or},
 		{TPM2_CC_PolicyAuthValue, decode_nothing},
 		{TPM2_CC_PolicyPassword, decode_nothing},
 		{TPM2_CC_PolicyCommandCode, decode_command_code},
@@ -311,6 +330,21 @@ static int encode_pcr(const struct kt_policy_step *step, struct out *out, struct
 	return 0;
 }
 
+static int encode_or(const struct kt_policy_step *step, struct out *out, struct kt_error *e)
+{
+	const TPML_DIGEST *branches = &step->branches;
+
+	if (branches->count < 2 ||
+		branches->count > sizeof(branches->digests) / sizeof(branches->digests[0]))
+		return kt_fail(e, KT_E_INTERNAL, "PolicyOR with %u branches", branches->count);
+	put_u32(out, branches->count);
+	for (UINT32 i = 0; i < branches->count; i++)
+		if (put_2b(out, branches->digests[i].size, branches->digests[i].buffer,
+			    sizeof(branches->digests[i].buffer), e) < 0)
+			return -1;
+	return 0;
+}
+
 static int encode_counter(const struct kt_policy_step *step, struct out *out, struct kt_error *e)
 {
 	const TPM2B_OPERAND *operand = &step->counter.operand;
@@ -365,6 +399,9 @@ int kt_tss2key_encode_command(
 	switch (step->command) {
 	case TPM2_CC_PolicyPCR:
 		r = encode_pcr(step, &out, e);
+		break;
+	case TPM2_CC_PolicyOR:
+		r = encode_or(step, &out, e);
 		break;
 	case TPM2_CC_PolicyAuthValue:
 	case TPM2_CC_PolicyPassword:

@@ -314,7 +314,7 @@ Test(policy, does_not_guess_pcr_values)
 
 Test(policy, refuses_commands_it_does_not_know)
 {
-	static const TPM2_CC commands[] = {0, TPM2_CC_PolicyNV, TPM2_CC_PolicyOR, 0xffffffff};
+	static const TPM2_CC commands[] = {0, TPM2_CC_PolicyNV, TPM2_CC_PolicySigned, 0xffffffff};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		struct kt_policy policy = {.count = 1, .steps[0].command = commands[i]};

@@ -53,6 +53,46 @@ Test(tss2key_policy, reads_pcr_policies_in_three_forms)
 	}
 }
 
+Test(tss2key_policy, reads_alternatives)
+{
+	auto_free struct kt_tss2key *key =
+		read_head(policy_head("0171", "00000002"
+					      "0020" DIGEST "0020" DIGEST));
+	const TPML_DIGEST *branches = &key->policy.steps[0].branches;
+
+	cr_assert_eq(key->policy.count, 1);
+	cr_assert_eq(key->policy.steps[0].command, TPM2_CC_PolicyOR);
+	cr_assert_eq(branches->count, 2);
+	cr_expect_eq(branches->digests[1].size, 32);
+	cr_expect_eq(branches->digests[1].buffer[31], 0xff);
+}
+
+Test(tss2key_policy, refuses_alternatives_that_no_tpm_takes)
+{
+	static const char *const octets[] = {
+		"",
+		"00000000",
+		"00000001"
+		"0020" DIGEST,
+		"00000002"
+		"0020" DIGEST,
+		"00000002"
+		"0020" DIGEST "0020" DIGEST "00",
+		"00000002"
+		"0020" DIGEST "0000",
+		"00000002"
+		"0020" DIGEST "0014"
+		"00112233445566778899aabbccddeeff00112233",
+		"00000009"
+		"0020" DIGEST "0020" DIGEST,
+		"ffffffff"
+		"0020" DIGEST "0020" DIGEST,
+	};
+
+	for (size_t i = 0; i < COUNT(octets); i++)
+		expect_refused(policy_head("0171", octets[i]));
+}
+
 Test(tss2key_policy, refuses_pcr_policies_with_octets_to_spare)
 {
 	static const char *const octets[] = {

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hot path: PolicyPCR, PolicyCommandCode, HMAC (Part 3, 23.7, 23.11, 15.5), in a session and
+ * with a key that are kept. A policy session that was used successfully with continueSession set is
+ * as good as new (Part 1, 19.7.2); after a failure PolicyRestart makes it so.
+ */
+#include "lib/tpm-hmac.h"
+
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <tss2/tss2_sys.h>
+
+#include "lib/log.h"
+#include "lib/tpm-internal.h"
+
+/* PCRs may be extended by others between PolicyPCR and HMAC; the policy is then checked anew. */
+#define PCR_CHANGED_TRIES 10
+/* Plays no role without a session key, but hardware may want the smallest legal size (Part 1,
+ * 19.6.5). */
+#define NONCE_BYTES 16
+
+struct kt_hmac {
+	char *tcti; /* NULL: the default */
+	struct kt_tpm *tpm;
+	TSS2_SYS_CONTEXT *sys;
+	struct kt_parent srk;
+	ESYS_TR session, key;
+	TPM2_HANDLE session_handle, key_handle;
+	const struct kt_hmac_key *loaded; /* which one `key` is */
+	bool used;			  /* the session has something to be reset */
+	bool suspect;			  /* a failure that a new connection may mend */
+};
+
+/* A computation: what goes in and comes out. */
+struct job {
+	struct kt_hmac *hmac;
+	const struct kt_hmac_key *key;
+	const uint8_t *input;
+	uint8_t *output;
+};
+
+int kt_hmac_new(const char *tcti, struct kt_hmac **ret_hmac, struct kt_error *e)
+{
+	struct kt_hmac *hmac = calloc(1, sizeof(*hmac));
+	char *copy = tcti != NULL ? strdup(tcti) : NULL;
+
+	if (hmac == NULL || (tcti != NULL && copy == NULL)) {
+		free(hmac);
+		free(copy);
+		return kt_fail_memory(e);
+	}
+	hmac->tcti = copy;
+	hmac->session = ESYS_TR_NONE;
+	hmac->key = ESYS_TR_NONE;
+	*ret_hmac = hmac;
+	return 0;
+}
+
+/* What is still in the TPM is flushed, in our turn if it can be had. */
+static void disconnect(struct kt_hmac *hmac)
+{
+	struct kt_error e;
+
+	if (hmac->tpm == NULL)
+		return;
+	if (kt_tpm_resume(hmac->tpm, &e) < 0)
+		kt_debug("%s", e.msg);
+	kt_tpm_close(hmac->tpm);
+	hmac->tpm = NULL;
+	hmac->sys = NULL;
+	hmac->session = ESYS_TR_NONE;
+	hmac->key = ESYS_TR_NONE;
+	hmac->loaded = NULL;
+	hmac->used = false;
+}
+
+void kt_hmac_free(struct kt_hmac *hmac)
+{
+	if (hmac == NULL)
+		return;
+	disconnect(hmac);
+	free(hmac->tcti);
+	free(hmac);
+}
+
+static int connect_tpm(struct kt_hmac *hmac, struct kt_error *e)
+{
+	TSS2_RC rc;
+
+	if (kt_tpm_open_for_long(hmac->tcti, &hmac->tpm, e) < 0)
+		return -1;
+	rc = Esys_GetSysContext(kt_tpm_esys(hmac->tpm), &hmac->sys);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "Esys_GetSysContext");
+	return kt_srk_load(hmac->tpm, &hmac->srk, e);
+}
+
+static int attempt(
+	struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, struct kt_error *e)
+{
+	int status;
+
+	if (hmac->tpm == NULL)
+		status = connect_tpm(hmac, e);
+	else
+		status = kt_tpm_resume(hmac->tpm, e);
+	hmac->suspect = false;
+	if (status == 0)
+		status = operation(hmac->tpm, &hmac->srk, ctx, e);
+	/* After another failure nothing that is kept can be relied on. */
+	if (status < 0 && (e->code != KT_E_POLICY || hmac->suspect))
+		disconnect(hmac);
+	if (hmac->tpm != NULL)
+		kt_tpm_pause(hmac->tpm);
+	return status;
+}
+
+int kt_hmac_run(struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, struct kt_error *e)
+{
+	bool kept = hmac->tpm != NULL;
+
+	if (attempt(hmac, operation, ctx, e) == 0)
+		return 0;
+	/* A TPM that was too busy for seconds needs no second try. */
+	if (!kept || hmac->tpm != NULL || e->code == KT_E_BUSY)
+		return -1;
+	return attempt(hmac, operation, ctx, e);
+}
+
+static int start_session(struct kt_hmac *hmac, struct kt_error *e)
+{
+	const TPMT_SYM_DEF none = {.algorithm = TPM2_ALG_NULL};
+	ESYS_CONTEXT *esys = kt_tpm_esys(hmac->tpm);
+	struct kt_tpm_retry retry = {0};
+	ESYS_TR session = ESYS_TR_NONE;
+	TSS2_RC rc;
+
+	if (hmac->session != ESYS_TR_NONE)
+		return 0;
+	do
+		rc = Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+			ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_POLICY, &none, TPM2_ALG_SHA256,
+			&session);
+	while (kt_tpm_retry(hmac->tpm, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_StartAuthSession");
+	if (kt_tpm_track(hmac->tpm, session, e) < 0)
+		return -1;
+	rc = Esys_TR_GetTpmHandle(esys, session, &hmac->session_handle);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "Esys_TR_GetTpmHandle");
+	hmac->session = session;
+	hmac->used = false;
+	return 0;
+}
+
+static void unload_key(struct kt_hmac *hmac)
+{
+	if (hmac->loaded != NULL)
+		kt_tpm_flush(hmac->tpm, hmac->key);
+	hmac->key = ESYS_TR_NONE;
+	hmac->loaded = NULL;
+}
+
+/* One key at a time: a bare TPM has three slots, and others want some. */
+static int load_key(struct kt_hmac *hmac, const struct kt_hmac_key *key, struct kt_error *e)
+{
+	TSS2_RC rc;
+
+	if (hmac->loaded == key)
+		return 0;
+	unload_key(hmac);
+	if (kt_parent_check_name(&hmac->srk, &key->parent, e) < 0 ||
+		kt_hmac_load(hmac->tpm, &hmac->srk, &key->public, &key->private, &hmac->key, e) < 0)
+		return -1;
+	rc = Esys_TR_GetTpmHandle(kt_tpm_esys(hmac->tpm), hmac->key, &hmac->key_handle);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "Esys_TR_GetTpmHandle");
+	hmac->loaded = key;
+	return 0;
+}
+
+/* A gap between saved sessions is ours to mend, by a new one; waiting does not. */
+static bool again(struct kt_hmac *hmac, struct kt_tpm_retry *retry, TSS2_RC rc)
+{
+	return kt_rc_base(rc) != TPM2_RC_CONTEXT_GAP && kt_tpm_retry(hmac->tpm, retry, rc);
+}
+
+static int restart_policy(struct kt_hmac *hmac, struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	if (!hmac->used)
+		return 0;
+	do
+		rc = Tss2_Sys_PolicyRestart(hmac->sys, hmac->session_handle, NULL, NULL);
+	while (again(hmac, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_PolicyRestart");
+	hmac->used = false;
+	return 0;
+}
+
+static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step)
+{
+	switch (step->command) {
+	case TPM2_CC_PolicyPCR:
+		return Tss2_Sys_PolicyPCR(hmac->sys, hmac->session_handle, NULL, &step->pcr.digest,
+			&step->pcr.selection, NULL);
+	case TPM2_CC_PolicyOR:
+		return Tss2_Sys_PolicyOR(
+			hmac->sys, hmac->session_handle, NULL, &step->branches, NULL);
+	case TPM2_CC_PolicyCommandCode:
+		return Tss2_Sys_PolicyCommandCode(
+			hmac->sys, hmac->session_handle, NULL, step->command_code, NULL);
+	default:
+		return TSS2_SYS_RC_BAD_VALUE;
+	}
+}
+
+static int run_step(struct kt_hmac *hmac, const struct kt_policy_step *step, struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	do
+		rc = call_step(hmac, step);
+	while (again(hmac, &retry, rc));
+	if (rc == TSS2_RC_SUCCESS)
+		return 0;
+	kt_fail_tss(e, rc, kt_policy_command_name(step->command));
+	/* An explicit digest that is not the present one (Part 3, 23.7) is VALUE. */
+	if (step->command == TPM2_CC_PolicyPCR && kt_rc_base(rc) == TPM2_RC_VALUE)
+		return kt_fail(e, KT_E_POLICY,
+			"policy not satisfied: the PCRs do not have the values it demands");
+	return -1;
+}
+
+static TSS2_RC call_hmac(const struct job *job, TPM2B_DIGEST *ret_output)
+{
+	const TSS2L_SYS_AUTH_COMMAND auth = {
+		.count = 1,
+		.auths = {{
+			.sessionHandle = job->hmac->session_handle,
+			.nonce.size = NONCE_BYTES,
+			.sessionAttributes = TPMA_SESSION_CONTINUESESSION,
+		}},
+	};
+	TSS2L_SYS_AUTH_RESPONSE answer = {0};
+	TPM2B_MAX_BUFFER input = {.size = KT_HMAC_BYTES};
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	memcpy(input.buffer, job->input, KT_HMAC_BYTES);
+	do {
+		ret_output->size = 0;
+		rc = Tss2_Sys_HMAC(job->hmac->sys, job->hmac->key_handle, &auth, &input,
+			TPM2_ALG_NULL, ret_output, &answer);
+	} while (again(job->hmac, &retry, rc));
+	return rc;
+}
+
+static int take_output(const struct job *job, const TPM2B_DIGEST *output, struct kt_error *e)
+{
+	if (output->size != KT_HMAC_BYTES)
+		return kt_fail(
+			e, KT_E_REFUSED, "the TPM's HMAC has %u bytes", (unsigned)output->size);
+	memcpy(job->output, output->buffer, KT_HMAC_BYTES);
+	return 0;
+}
+
+/* *ret_changed: PCRs were extended meanwhile, so that it has to be done again. */
+static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
+{
+	struct kt_hmac *hmac = job->hmac;
+	const struct kt_policy *policy = &job->key->policy;
+	TPM2B_DIGEST output;
+	TSS2_RC rc;
+	int status;
+
+	if (restart_policy(hmac, e) < 0)
+		return -1;
+	hmac->used = true;
+	for (size_t i = 0; i < policy->count; i++)
+		if (run_step(hmac, &policy->steps[i], e) < 0)
+			return -1;
+	rc = call_hmac(job, &output);
+	*ret_changed = kt_rc_base(rc) == TPM2_RC_PCR_CHANGED;
+	if (rc != TSS2_RC_SUCCESS) {
+		/* The policy has just been run: if the TPM does not think so, key or session may
+		 * be somebody else's by now, after a reset. */
+		hmac->suspect = true;
+		return kt_fail_tss(e, rc, "TPM2_HMAC");
+	}
+	hmac->used = false;
+	status = take_output(job, &output, e);
+	OPENSSL_cleanse(&output, sizeof(output));
+	return status;
+}
+
+static int compute(struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, struct kt_error *e)
+{
+	const struct job *job = ctx;
+	bool changed = false;
+	int status;
+
+	(void)tpm;
+	(void)srk;
+	if (start_session(job->hmac, e) < 0 || load_key(job->hmac, job->key, e) < 0)
+		return -1;
+	status = use_key(job, &changed, e);
+	for (int i = 0; changed && i < PCR_CHANGED_TRIES; i++) {
+		changed = false;
+		job->hmac->suspect = false;
+		status = use_key(job, &changed, e);
+	}
+	return status;
+}
+
+int kt_hmac_compute(struct kt_hmac *hmac, const struct kt_hmac_key *key,
+	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e)
+{
+	struct job job = {hmac, key, input, ret_output};
+
+	return kt_hmac_run(hmac, compute, &job, e);
+}
+
+void kt_hmac_drop_key(struct kt_hmac *hmac, const struct kt_hmac_key *key)
+{
+	struct kt_error ignored;
+
+	if (hmac->loaded != key || kt_tpm_resume(hmac->tpm, &ignored) < 0)
+		return;
+	unload_key(hmac);
+	kt_tpm_pause(hmac->tpm);
+}

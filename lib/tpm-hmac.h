@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HMAC keys in the TPM: making one, and using some for long.
+ *
+ * A struct kt_hmac is what a program that lives long keeps of the TPM: a connection, one policy
+ * session, and the key that was used last. All are made when they are needed, and made anew when
+ * the TPM or a resource manager lost them. Between calls the turn on a bare software TPM is given
+ * back. One thread at a time.
+ *
+ * TPM2_HMAC goes in clear both ways, in an unsalted session: the TPM may be asked to audit it, and
+ * then the log must let others recompute what crossed the wire. Without a session key there is
+ * nothing to compute on this side either, which is why the layer below ESYS is enough, and fast.
+ */
+#ifndef KT_LIB_TPM_HMAC_H
+#define KT_LIB_TPM_HMAC_H
+
+#include "lib/policy.h"
+#include "lib/tpm-key.h"
+
+#define KT_HMAC_BYTES 32 /* of the input, and of the output: HMAC-SHA256 */
+
+/* Makes an HMAC-SHA256 key with these attributes, whose only use is by `policy`. Two TPM commands;
+ * the session is salted and the answer authenticated. */
+KT_CHECKED int kt_hmac_create(struct kt_tpm *tpm, const struct kt_parent *parent,
+	TPMA_OBJECT attributes, const TPM2B_DIGEST *policy, TPM2B_PUBLIC *ret_public,
+	TPM2B_PRIVATE *ret_private, struct kt_error *e);
+
+/* Loads it: *ret_handle is tracked, to be flushed by the caller or with the connection. One TPM
+ * command. KT_E_WRONG_TPM if it is not of this parent. */
+KT_CHECKED int kt_hmac_load(struct kt_tpm *tpm, const struct kt_parent *parent,
+	const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, ESYS_TR *ret_handle,
+	struct kt_error *e);
+
+/* A key as it lies in a file; it stays where it is until kt_hmac_drop_key(). The policy has only
+ * PolicyPCR, PolicyOR and PolicyCommandCode. */
+struct kt_hmac_key {
+	TPM2B_NAME parent; /* Name of the storage key */
+	TPM2B_PUBLIC public;
+	TPM2B_PRIVATE private;
+	struct kt_policy policy;
+};
+
+struct kt_hmac;
+
+/* Touches no TPM yet. `tcti` as for kt_tpm_open(), copied. */
+KT_CHECKED int kt_hmac_new(const char *tcti, struct kt_hmac **ret_hmac, struct kt_error *e);
+
+/* Flushes and disconnects. NULL is fine. */
+void kt_hmac_free(struct kt_hmac *hmac);
+
+/* Runs `operation` on the connection, with the storage key found. If it fails on a connection that
+ * was made before, it runs once more on a new one, unless it is the policy that failed. */
+typedef int kt_hmac_operation(
+	struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, struct kt_error *e);
+KT_CHECKED int kt_hmac_run(
+	struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, struct kt_error *e);
+
+/* HMAC of exactly KT_HMAC_BYTES bytes. One TPM command for each step of the policy and one for the
+ * HMAC, once key and session are there. KT_E_POLICY if the PCRs do not fit, KT_E_WRONG_TPM,
+ * KT_E_TPM, KT_E_BUSY … */
+KT_CHECKED int kt_hmac_compute(struct kt_hmac *hmac, const struct kt_hmac_key *key,
+	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e);
+
+/* `key` is about to go away. */
+void kt_hmac_drop_key(struct kt_hmac *hmac, const struct kt_hmac_key *key);
+
+#endif
