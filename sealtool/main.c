@@ -20,6 +20,7 @@ static const struct verb *const verbs[] = {
 	&verb_recover,
 	&verb_export,
 	&verb_import,
+	&verb_key,
 	&verb_pcrs,
 	&verb_srk,
 	&verb_doctor,

@@ -4,16 +4,14 @@
  */
 #include "sealtool/recipients.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#include <openssl/rand.h>
 
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/pcr-file.h"
 #include "lib/tpm-pcr.h"
+#include "lib/uuid.h"
 
 bool wants_this_tpm(const struct recipient_options *options, const struct common *common)
 {
@@ -166,22 +164,6 @@ int seal_to_recipients(struct kt_sealed *sealed, const struct recipient_options 
 	return kt_seal_encrypt(sealed, tpm, &srk, pin, secret, e);
 }
 
-/* RFC 9562, 5.4: version 4, variant 10. */
-static int new_uuid(char ret_text[KT_SEALED_KID_SIZE], struct kt_error *e)
-{
-	uint8_t b[16];
-
-	if (RAND_bytes(b, sizeof(b)) != 1)
-		return kt_fail_ssl(e, KT_E_INTERNAL, "no random bytes");
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(ret_text, KT_SEALED_KID_SIZE,
-		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		b[15]);
-	return 0;
-}
-
 /* Purposes are the user's to make up, and typing errors would only show when the file is used. */
 static void warn_about_purpose(const char *purpose)
 {
@@ -219,5 +201,5 @@ int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose,
 	memcpy(sealed->name, name, strlen(name) + 1);
 	memcpy(sealed->purpose, purpose, strlen(purpose) + 1);
 	sealed->iat = (int64_t)time(NULL);
-	return new_uuid(sealed->kid, e);
+	return kt_uuid_new(sealed->kid, e);
 }

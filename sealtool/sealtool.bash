@@ -13,7 +13,7 @@ _sealtool()
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover export
-			import pcrs srk doctor --help --version' -- "$current")
+			import key pcrs srk doctor --help --version' -- "$current")
 		return
 	fi
 	case $previous in
@@ -37,7 +37,11 @@ _sealtool()
 		compopt -o nospace 2>/dev/null
 		return
 		;;
-	--name | -n | --slot | -s | --parent-name) return ;;
+	--name | -n | --slot | -s | --parent-name | --cluster | -c | --epoch) return ;;
+	--type)
+		mapfile -t COMPREPLY < <(compgen -W 'hmac' -- "$current")
+		return
+		;;
 	esac
 	case $verb in
 	init) options="--owner-auth-file --tcti --json" ;;
@@ -50,6 +54,7 @@ _sealtool()
 	export) options="--tss2 --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
 	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
 		$pin --owner-auth-file --output --tcti" ;;
+	key) options="--type --pcrs --output --cluster --epoch --json --tcti" ;;
 	pcrs) options="--pcrs --json --tcti" ;;
 	srk) options="--output --json --tcti" ;;
 	doctor) options="--json --tcti" ;;
@@ -59,6 +64,8 @@ _sealtool()
 		mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$current")
 	elif [[ $verb == recipient ]] && ((COMP_CWORD == 2)); then
 		mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$current")
+	elif [[ $verb == key ]] && ((COMP_CWORD == 2)); then
+		mapfile -t COMPREPLY < <(compgen -W 'new list show' -- "$current")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
