@@ -9,11 +9,13 @@ set -eu
 # command is not on PATH.
 group() {
 	case $1 in
-	build) echo 'gcc make libc6-dev pkg-config:pkgconf libtss2-dev libjson-c-dev libssl-dev' ;;
+	build) echo 'gcc make libc6-dev pkg-config:pkgconf libtss2-dev libjson-c-dev libssl-dev' \
+		'libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler' ;;
 	demo) echo 'swtpm tpm2-tools openssl python3 libtss2-tcti-swtpm0|libtss2-tcti-swtpm0t64' \
 		'kubectl:kubernetes-client' ;;
 	check) echo 'libcriterion-dev tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon' \
-		'libtss2-tcti-pcap0|libtss2-tcti-pcap0t64 jose python3 util-linux procps binutils' ;;
+		'libtss2-tcti-pcap0|libtss2-tcti-pcap0t64 jose python3 util-linux procps binutils' \
+		'python3-grpcio python3-protobuf python3-hpack' ;;
 	fuzz) echo 'clang llvm libclang-rt-14-dev|libclang-rt-19-dev' ;;
 	lint) echo 'clang clang-format clang-tidy cppcheck shellcheck groff-base binutils git python3' ;;
 	bench) echo 'clevis clevis-tpm2 hyperfine time jose' ;;

@@ -39,7 +39,7 @@ c_files() {
 	texts '*.c' '*.h'
 }
 shipped() {
-	texts lib include exec-plugin sealtool modules | grep '\.[ch]$'
+	texts lib include exec-plugin kms-shim sealtool modules | grep '\.[ch]$'
 }
 scripts() {
 	texts '*.sh' '*.bash' .ci/run
