@@ -185,8 +185,7 @@ void warn_about_file(const struct kt_sealed *sealed)
 		if (sealed->recipients[i].kind == KT_RECIPIENT_RECOVERY)
 			return;
 	kt_warn("no recovery key can open the file: without its TPM, or after a change of its "
-		"state, "
-		"the secret is lost (--recovery adds one)");
+		"state, the secret is lost (--recovery adds one)");
 }
 
 int name_sealed(struct kt_sealed *sealed, const char *name, const char *purpose, struct kt_error *e)

@@ -120,7 +120,7 @@ start_abrmd() {
 	DBUS_SESSION_BUS_ADDRESS=unix:path=$abrmd_dir/bus
 	export DBUS_SESSION_BUS_ADDRESS
 	PATH=$PATH:/usr/sbin tpm2-abrmd --session --allow-root --tcti "swtpm:path=$tpm_dir/tpm" \
-		--max-connections 100 >"$abrmd_dir/log" 2>&1 </dev/null &
+		>"$abrmd_dir/log" 2>&1 </dev/null &
 	echo $! >"$abrmd_dir/pid"
 	KUBETPM_TCTI=tabrmd:bus_type=session
 	TPM2TOOLS_TCTI=$KUBETPM_TCTI
