@@ -108,6 +108,8 @@ Test(image, wants_equal_ports)
 		{"[fd00::1]:5000", "[fd00::1]:5000/a", true},
 		{"[fd00::1]:5000", "[fd00::2]:5000/a", false},
 		{"[fd00::1]", "[fd00::1]/a", false},
+		{"*:5000", "[fd00::1]:5000/a", true}, /* SplitHostPort took the brackets off */
+		{"*", "[fd00::1]/a", false},
 	};
 
 	CHECK(cases);
