@@ -34,6 +34,7 @@ struct kt_kms {
 	uint64_t status_at; /* when the question was asked, in microseconds */
 	struct kt_error status_error;
 	uint64_t module_time;
+	int64_t deadline_ms;
 	uint8_t *v1_cipher; /* owned: the last answer of kt_kms_encrypt_v1() */
 };
 
@@ -256,6 +257,24 @@ uint64_t kt_kms_module_time(const struct kt_kms *kms)
 }
 
 /* Begins a call of the module's, and returns when. */
+void kt_kms_set_deadline(struct kt_kms *kms, int64_t deadline_ms)
+{
+	kms->deadline_ms = deadline_ms;
+}
+
+void kt_kms_take_counts(struct kt_kms *kms, struct kt_kms_counts *ret_counts)
+{
+	uint64_t *counts = kms->host.counts;
+
+	*ret_counts = (struct kt_kms_counts){
+		.commands = counts[KT_COUNT_COMMANDS],
+		.retries = counts[KT_COUNT_RETRIES],
+		.reconnects = counts[KT_COUNT_RECONNECTS],
+		.backend_us = counts[KT_COUNT_BACKEND_US],
+	};
+	memset(counts, 0, sizeof(kms->host.counts));
+}
+
 static uint64_t enter(struct kt_kms *kms)
 {
 	kt_host_enter(&kms->host, kms->module_name);
@@ -311,7 +330,10 @@ int kt_kms_encrypt(struct kt_kms *kms, const char *uid, const void *plaintext, s
 	struct kt_kms_encrypted *ret_encrypted, struct kt_error *e)
 {
 	const struct key *key = &kms->keys[0];
-	const struct kt_kms_call call = {.size = sizeof(call), .uid = uid, .key_id = key->id};
+	const struct kt_kms_call call = {.size = sizeof(call),
+		.uid = uid,
+		.key_id = key->id,
+		.deadline_ms = kms->deadline_ms};
 	struct kt_kms_record record = {.size = sizeof(record)};
 	enum kt_result result;
 	uint64_t begun;
@@ -363,7 +385,8 @@ static int check_request(struct kt_kms *kms, const char *uid, const char *key_id
 int kt_kms_decrypt(struct kt_kms *kms, const char *uid, const char *key_id,
 	const struct kt_kms_record *record, struct kt_secret **ret_plaintext, struct kt_error *e)
 {
-	struct kt_kms_call call = {.size = sizeof(call), .uid = uid};
+	struct kt_kms_call call = {
+		.size = sizeof(call), .uid = uid, .deadline_ms = kms->deadline_ms};
 	auto_secret struct kt_secret *plaintext = NULL;
 	const struct key *key = NULL;
 	enum kt_result result;

@@ -98,4 +98,15 @@ KT_CHECKED int kt_kms_decrypt_v1(struct kt_kms *kms, const void *cipher, size_t 
 /* How long the module took in the last call, in microseconds (for logs and metrics). */
 uint64_t kt_kms_module_time(const struct kt_kms *kms);
 
+/* What the module counted (enum kt_counter). */
+struct kt_kms_counts {
+	uint64_t commands, retries, reconnects, backend_us;
+};
+
+/* Since this was asked last; also what opening the keys took. */
+void kt_kms_take_counts(struct kt_kms *kms, struct kt_kms_counts *ret_counts);
+
+/* Until when the caller of the next calls waits: CLOCK_MONOTONIC in milliseconds; 0: no limit. */
+void kt_kms_set_deadline(struct kt_kms *kms, int64_t deadline_ms);
+
 #endif

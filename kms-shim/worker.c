@@ -117,6 +117,8 @@ static void do_call(struct kt_worker *w, struct kt_job *job)
 			log_call(w, job, &note);
 		return;
 	}
+	/* A module that is given one gives up by then; the answer is sent on time in any case. */
+	kt_kms_set_deadline(w->kms, job->deadline_us / 1000);
 	if (kt_answer(w->kms, job->method, job->message, job->len, &note, &job->reply,
 		    &job->status) == 0)
 		job->status.code = KT_GRPC_OK;

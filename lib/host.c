@@ -82,6 +82,14 @@ static void secret_free(void *ctx, struct kt_secret *secret)
 	kt_secret_free(secret);
 }
 
+static void count(void *ctx, enum kt_counter counter, uint64_t n)
+{
+	struct kt_host_base *base = ctx;
+
+	if ((unsigned)counter < KT_HOST_COUNTERS_MAX)
+		base->counts[counter] += n;
+}
+
 void kt_host_init(struct kt_host_base *base)
 {
 	*base = (struct kt_host_base){
@@ -95,6 +103,7 @@ void kt_host_init(struct kt_host_base *base)
 				.secret_new = secret_new,
 				.secret_append = secret_append,
 				.secret_free = secret_free,
+				.count = count,
 			},
 		.module = "module",
 	};

@@ -11,7 +11,8 @@
 
 #include "lib/error.h"
 
-#define KT_HOST_ITEMS_MAX 32 /* room above the highest enum kt_item */
+#define KT_HOST_ITEMS_MAX 32	/* room above the highest enum kt_item */
+#define KT_HOST_COUNTERS_MAX 16 /* the same for enum kt_counter */
 
 /* What `ctx` of the table points to. Plain values; nothing to free. */
 struct kt_host_base {
@@ -20,6 +21,7 @@ struct kt_host_base {
 	const char *items[KT_HOST_ITEMS_MAX]; /* borrowed; NULL: the request has none */
 	bool failed;			      /* fail() was called: `failure` counts */
 	struct kt_error failure;
+	uint64_t counts[KT_HOST_COUNTERS_MAX]; /* what modules counted, by enum kt_counter */
 };
 
 /* Fills the table; no items, no module yet. The functions for images are NULL. */

@@ -2,6 +2,7 @@
 /* Glue between the library's conventions and the module ABI. */
 #include "lib/module.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum kt_result kt_module_fail(const struct kt_host *host, const struct kt_error *e)
@@ -23,6 +24,13 @@ enum kt_result kt_module_fail(const struct kt_host *host, const struct kt_error 
 	default:
 		return KT_ERROR;
 	}
+}
+
+void kt_module_count(const struct kt_host *host, enum kt_counter counter, uint64_t n)
+{
+	if (n > 0 && host->size >= offsetof(struct kt_host, count) + sizeof(host->count) &&
+		host->count != NULL)
+		host->count(host->ctx, counter, n);
 }
 
 const char *kt_module_arg(int argc, const char *const argv[], const char *key)

@@ -17,6 +17,9 @@ enum kt_result kt_module_fail(const struct kt_host *host, const struct kt_error 
 /* Value of the argument `key=`, or NULL. Borrowed from argv. */
 const char *kt_module_arg(int argc, const char *const argv[], const char *key);
 
+/* Adds to one of the host's counters, if it has them. */
+void kt_module_count(const struct kt_host *host, enum kt_counter counter, uint64_t n);
+
 /* A copy in a secret of the host. KT_E_INTERNAL. */
 KT_CHECKED int kt_module_give(const struct kt_host *host, const void *bytes, size_t len,
 	struct kt_secret **ret_secret, struct kt_error *e);

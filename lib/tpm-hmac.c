@@ -30,6 +30,9 @@ struct kt_hmac {
 	const struct kt_hmac_key *loaded; /* which one `key` is */
 	bool used;			  /* the session has something to be reset */
 	bool suspect;			  /* a failure that a new connection may mend */
+	bool connected;			  /* at least once */
+	int64_t deadline_ms;
+	struct kt_tpm_figures figures;
 };
 
 /* A computation: what goes in and comes out. */
@@ -88,12 +91,29 @@ static int connect_tpm(struct kt_hmac *hmac, struct kt_error *e)
 {
 	TSS2_RC rc;
 
-	if (kt_tpm_open_for_long(hmac->tcti, &hmac->tpm, e) < 0)
+	if (hmac->connected)
+		hmac->figures.reconnects++;
+	if (kt_tpm_open_for_long(hmac->tcti, &hmac->figures, &hmac->tpm, e) < 0)
 		return -1;
+	hmac->connected = true;
+	kt_tpm_set_deadline(hmac->tpm, hmac->deadline_ms);
 	rc = Esys_GetSysContext(kt_tpm_esys(hmac->tpm), &hmac->sys);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "Esys_GetSysContext");
 	return kt_srk_load(hmac->tpm, &hmac->srk, e);
+}
+
+void kt_hmac_set_deadline(struct kt_hmac *hmac, int64_t deadline_ms)
+{
+	hmac->deadline_ms = deadline_ms;
+	if (hmac->tpm != NULL)
+		kt_tpm_set_deadline(hmac->tpm, deadline_ms);
+}
+
+void kt_hmac_take_figures(struct kt_hmac *hmac, struct kt_tpm_figures *ret_figures)
+{
+	*ret_figures = hmac->figures;
+	hmac->figures = (struct kt_tpm_figures){0};
 }
 
 static int attempt(

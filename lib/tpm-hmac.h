@@ -48,6 +48,12 @@ KT_CHECKED int kt_hmac_new(const char *tcti, struct kt_hmac **ret_hmac, struct k
 /* Flushes and disconnects. NULL is fine. */
 void kt_hmac_free(struct kt_hmac *hmac);
 
+/* Until when the caller of what comes next waits: see kt_tpm_set_deadline(). */
+void kt_hmac_set_deadline(struct kt_hmac *hmac, int64_t deadline_ms);
+
+/* What was done since this was asked last. */
+void kt_hmac_take_figures(struct kt_hmac *hmac, struct kt_tpm_figures *ret_figures);
+
 /* Runs `operation` on the connection, with the storage key found. If it fails on a connection that
  * was made before, it runs once more on a new one, unless it is the policy that failed. */
 typedef int kt_hmac_operation(

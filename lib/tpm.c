@@ -17,6 +17,7 @@
 
 #include "lib/secret.h"
 #include "lib/tpm-internal.h"
+#include "lib/tpm-meter.h"
 #include "lib/tpm-signals.h"
 
 /* Live at one time: a session, a parent, a signer's key and an object, at most. */
@@ -29,10 +30,13 @@
 
 struct kt_tpm {
 	TSS2_TCTI_CONTEXT *tcti;
+	struct kt_tpm_figures own_figures; /* where nobody else wants them */
+	struct kt_tpm_meter meter;
 	ESYS_CONTEXT *esys;
 	int turn_fd; /* the folder of a bare software TPM, or -1 */
 	bool has_turn;
-	bool for_long; /* signals are the program's own */
+	bool for_long;	     /* signals are the program's own */
+	int64_t deadline_ms; /* CLOCK_MONOTONIC; 0: none */
 	ESYS_TR live[LIVE_MAX];
 	size_t live_count;
 	bool holds_signals;
@@ -70,18 +74,33 @@ static unsigned pause_after(unsigned tries)
 	return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
 }
 
-static bool wait_and_retry(struct kt_tpm_retry *retry, TSS2_RC rc)
+void kt_tpm_set_deadline(struct kt_tpm *tpm, int64_t deadline_ms)
+{
+	tpm->deadline_ms = deadline_ms;
+}
+
+static bool is_late(const struct kt_tpm *tpm)
+{
+	struct timespec now;
+
+	if (tpm->deadline_ms == 0)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 >= tpm->deadline_ms;
+}
+
+static bool wait_and_retry(struct kt_tpm *tpm, struct kt_tpm_retry *retry, TSS2_RC rc)
 {
 	if (!kt_rc_is_temporary(rc) || retry->waited_ms >= RETRY_PATIENCE_MS)
 		return false;
 	retry->waited_ms += pause_for(pause_after(retry->tries++));
+	tpm->meter.figures->retries++;
 	return true;
 }
 
 bool kt_tpm_retry(struct kt_tpm *tpm, struct kt_tpm_retry *retry, TSS2_RC rc)
 {
-	(void)tpm;
-	return kt_signals_noted() == 0 && wait_and_retry(retry, rc);
+	return kt_signals_noted() == 0 && !is_late(tpm) && wait_and_retry(tpm, retry, rc);
 }
 
 ESYS_CONTEXT *kt_tpm_esys(struct kt_tpm *tpm)
@@ -119,7 +138,7 @@ void kt_tpm_flush(struct kt_tpm *tpm, ESYS_TR handle)
 	kt_wipe_freed(true);
 	do /* also when a signal waits: it waits for this */
 		rc = Esys_FlushContext(tpm->esys, handle);
-	while (wait_and_retry(&retry, rc));
+	while (wait_and_retry(tpm, &retry, rc));
 	kt_wipe_freed(false);
 	if (rc == TSS2_RC_SUCCESS)
 		kt_tpm_forget(tpm, handle);
@@ -151,10 +170,9 @@ int kt_tpm_resume(struct kt_tpm *tpm, struct kt_error *e)
 	for (unsigned tries = 0; flock(tpm->turn_fd, LOCK_EX | LOCK_NB) != 0; tries++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return kt_fail_errno(e, KT_E_TPM, "cannot lock the software TPM's folder");
-		if (waited >= TURN_PATIENCE_MS)
+		if (waited >= TURN_PATIENCE_MS || is_late(tpm))
 			return kt_fail(e, KT_E_BUSY,
-				"another program has held the software TPM for %d seconds",
-				TURN_PATIENCE_MS / 1000);
+				"another program has held the software TPM for %u ms", waited);
 		waited += pause_for(pause_after(tries < 3 ? tries : 3));
 	}
 	tpm->has_turn = true;
@@ -254,7 +272,8 @@ static const char *choose_tcti(const char *tcti)
 	return tcti != NULL && *tcti != '\0' ? tcti : KT_TPM_DEFAULT_TCTI;
 }
 
-static int open_tpm(const char *tcti, bool for_long, struct kt_tpm **ret_tpm, struct kt_error *e)
+static int open_tpm(const char *tcti, bool for_long, struct kt_tpm_figures *figures,
+	struct kt_tpm **ret_tpm, struct kt_error *e)
 {
 	auto_tpm struct kt_tpm *tpm = calloc(1, sizeof(*tpm));
 	TSS2_RC rc;
@@ -271,7 +290,10 @@ static int open_tpm(const char *tcti, bool for_long, struct kt_tpm **ret_tpm, st
 	if (!for_long && kt_signals_hold(e) < 0)
 		return -1;
 	tpm->holds_signals = !for_long;
-	rc = Esys_Initialize(&tpm->esys, tpm->tcti, NULL);
+	rc = Esys_Initialize(&tpm->esys,
+		kt_tpm_meter_init(
+			&tpm->meter, tpm->tcti, figures != NULL ? figures : &tpm->own_figures),
+		NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "Esys_Initialize");
 	*ret_tpm = kt_take(tpm);
@@ -280,12 +302,13 @@ static int open_tpm(const char *tcti, bool for_long, struct kt_tpm **ret_tpm, st
 
 int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
 {
-	return open_tpm(tcti, false, ret_tpm, e);
+	return open_tpm(tcti, false, NULL, ret_tpm, e);
 }
 
-int kt_tpm_open_for_long(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e)
+int kt_tpm_open_for_long(const char *tcti, struct kt_tpm_figures *figures, struct kt_tpm **ret_tpm,
+	struct kt_error *e)
 {
-	return open_tpm(tcti, true, ret_tpm, e);
+	return open_tpm(tcti, true, figures, ret_tpm, e);
 }
 
 void kt_tpm_close(struct kt_tpm *tpm)

@@ -29,13 +29,27 @@ struct kt_tpm;
  * KT_E_TPM, KT_E_BUSY. Owned by the caller. */
 KT_CHECKED int kt_tpm_open(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
 
+/* What a connection cost, so far. */
+struct kt_tpm_figures {
+	uint64_t commands;   /* sent, those that were retried too */
+	uint64_t retries;    /* how often the TPM was too busy, or had no room */
+	uint64_t reconnects; /* connections made because one before was lost */
+	uint64_t busy_us;    /* between a command and its response, all together */
+};
+
 /* The same for a program that lives long: its signals are its own, and it takes no time to wait
  * where nobody may be coming back. The connection starts with the turn on a swtpm socket taken;
  * kt_tpm_pause() gives it to others, also while objects and sessions of ours stay in the TPM, and
- * kt_tpm_resume() waits for it again. Both do nothing on other connections. */
-KT_CHECKED int kt_tpm_open_for_long(const char *tcti, struct kt_tpm **ret_tpm, struct kt_error *e);
+ * kt_tpm_resume() waits for it again. Both do nothing on other connections. What passes is added to
+ * *figures, which has to outlive the connection. */
+KT_CHECKED int kt_tpm_open_for_long(const char *tcti, struct kt_tpm_figures *figures,
+	struct kt_tpm **ret_tpm, struct kt_error *e);
 void kt_tpm_pause(struct kt_tpm *tpm);
 KT_CHECKED int kt_tpm_resume(struct kt_tpm *tpm, struct kt_error *e);
+
+/* Until when waiting makes sense: CLOCK_MONOTONIC in milliseconds; 0: no limit but our own. No
+ * command is broken off by it; none is retried, and no turn waited for, beyond it. */
+void kt_tpm_set_deadline(struct kt_tpm *tpm, int64_t deadline_ms);
 
 /* Flushes what is loaded, closes the connection, lets signals through again. NULL is fine. */
 void kt_tpm_close(struct kt_tpm *tpm);

@@ -74,6 +74,14 @@ enum kt_item {
 
 enum kt_log_level { KT_LOG_WARN = 1, KT_LOG_DEBUG = 2 };
 
+/* What a module counts for the host's metrics. */
+enum kt_counter {
+	KT_COUNT_COMMANDS = 1,	 /* commands sent to the TPM, or requests to a service */
+	KT_COUNT_RETRIES = 2,	 /* sent again, because it was busy */
+	KT_COUNT_RECONNECTS = 3, /* connections made because one before was lost */
+	KT_COUNT_BACKEND_US = 4, /* microseconds waited for the TPM or the service */
+};
+
 /* Secret bytes in locked memory that is wiped when freed. Opaque: only the host looks inside. */
 struct kt_secret;
 
@@ -136,6 +144,10 @@ struct kt_host {
 	 * other images of the registry may get another answer; ten minutes. 0, or -1 if
 	 * malformed. */
 	int (*image_cache)(void *ctx, const char *key_type, int64_t seconds);
+
+	/* Adds `n` to one of the host's counters. A host of an older header does not have it: look
+	 * at `size`. */
+	void (*count)(void *ctx, enum kt_counter counter, uint64_t n);
 };
 
 enum kt_param_flags {

@@ -85,20 +85,35 @@ static int open_key(struct state *state, const struct kt_host *host, int argc,
 	return unseal_pepper(state, host, path, e);
 }
 
+/* Tells the host what the TPM was asked for this call. */
+static void report(struct state *state, const struct kt_host *host)
+{
+	struct kt_tpm_figures figures;
+
+	if (state->key == NULL)
+		return;
+	kms_tpm_take_figures(state->key, &figures);
+	kt_module_count(host, KT_COUNT_COMMANDS, figures.commands);
+	kt_module_count(host, KT_COUNT_RETRIES, figures.retries);
+	kt_module_count(host, KT_COUNT_RECONNECTS, figures.reconnects);
+	kt_module_count(host, KT_COUNT_BACKEND_US, figures.busy_us);
+}
+
 static enum kt_result open_state(
 	const struct kt_host *host, int argc, const char *const argv[], void **ret_state)
 {
 	struct state *state = calloc(1, sizeof(*state));
 	struct kt_error e;
+	int status;
 
 	*ret_state = state;
 	if (state == NULL) {
 		kt_fail_memory(&e);
 		return kt_module_fail(host, &e);
 	}
-	if (open_key(state, host, argc, argv, &e) < 0)
-		return kt_module_fail(host, &e);
-	return KT_OK;
+	status = open_key(state, host, argc, argv, &e);
+	report(state, host);
+	return status == 0 ? KT_OK : kt_module_fail(host, &e);
 }
 
 static void close_state(void *ctx)
@@ -129,10 +144,12 @@ static enum kt_result kms_status(void *ctx, const struct kt_host *host)
 {
 	struct state *state = ctx;
 	struct kt_error e;
+	int status = kms_tpm_check(state->key, &e);
 
-	if (kms_tpm_check(state->key, &e) < 0 || kms_tpm_unseal_pepper(state->key, &e) < 0)
-		return kt_module_fail(host, &e);
-	return KT_OK;
+	if (status == 0)
+		status = kms_tpm_unseal_pepper(state->key, &e);
+	report(state, host);
+	return status == 0 ? KT_OK : kt_module_fail(host, &e);
 }
 
 static void wipe(struct kt_secret *secret)
@@ -183,8 +200,12 @@ static enum kt_result kms_encrypt(void *ctx, const struct kt_host *host,
 {
 	struct state *state = ctx;
 	struct kt_error e;
-	int status = encrypt(state, call->key_id, plaintext, plaintext_len, out, &e);
+	int status;
 
+	kms_tpm_set_deadline(state->key, call->deadline_ms);
+	status = encrypt(state, call->key_id, plaintext, plaintext_len, out, &e);
+	kms_tpm_set_deadline(state->key, 0);
+	report(state, host);
 	wipe(state->record_key);
 	return status == 0 ? KT_OK : kt_module_fail(host, &e);
 }
@@ -251,8 +272,12 @@ static enum kt_result kms_decrypt(void *ctx, const struct kt_host *host,
 {
 	struct state *state = ctx;
 	struct kt_error e;
-	int status = decrypt(state, call->key_id, record, &e);
+	int status;
 
+	kms_tpm_set_deadline(state->key, call->deadline_ms);
+	status = decrypt(state, call->key_id, record, &e);
+	kms_tpm_set_deadline(state->key, 0);
+	report(state, host);
 	if (status == 0)
 		status = kt_module_give(host, kt_secret_bytes(state->plaintext),
 			kt_secret_len(state->plaintext), ret_plaintext, &e);

@@ -103,6 +103,16 @@ void kms_tpm_close(struct kms_tpm_key *key)
 	free(key);
 }
 
+void kms_tpm_set_deadline(struct kms_tpm_key *key, int64_t deadline_ms)
+{
+	kt_hmac_set_deadline(key->line->hmac, deadline_ms);
+}
+
+void kms_tpm_take_figures(struct kms_tpm_key *key, struct kt_tpm_figures *ret_figures)
+{
+	kt_hmac_take_figures(key->line->hmac, ret_figures);
+}
+
 /* Reads the PCRs of all states, in one command unless they are more than eight. */
 static int read_pcrs(struct kt_tpm *tpm, const struct kt_keyfile *file, struct kt_pcr_set *ret_pcrs,
 	struct kt_error *e)

@@ -9,6 +9,7 @@
 #include "lib/keyfile.h"
 #include "lib/kms-record.h"
 #include "lib/secret.h"
+#include "lib/tpm.h"
 
 struct kms_tpm_key;
 
@@ -17,6 +18,12 @@ KT_CHECKED int kms_tpm_open(const struct kt_keyfile *file, const char *tcti,
 	struct kms_tpm_key **ret_key, struct kt_error *e);
 /* NULL is fine. */
 void kms_tpm_close(struct kms_tpm_key *key);
+
+/* Until when the caller of what comes next waits, CLOCK_MONOTONIC in milliseconds; 0: for long. */
+void kms_tpm_set_deadline(struct kms_tpm_key *key, int64_t deadline_ms);
+
+/* What the TPM was asked, by all keys that share its connection, since this was asked last. */
+void kms_tpm_take_figures(struct kms_tpm_key *key, struct kt_tpm_figures *ret_figures);
 
 /* Unseals the pepper, unless that was done before. KT_E_POLICY names the PCRs that differ. */
 KT_CHECKED int kms_tpm_unseal_pepper(struct kms_tpm_key *key, struct kt_error *e);

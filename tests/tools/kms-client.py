@@ -10,7 +10,7 @@
     many CLIENTS CALLS          as many connections at once, each with CALLS calls of both versions
 
 The messages are made by Google's protobuf library from the tables of the two services. An error of
-gRPC is printed as "CODE: message" on stderr; the exit status is 1.
+gRPC is printed as "CODE: message" on stderr; the exit status is 1. KMS_TIMEOUT is each call's deadline in seconds.
 """
 
 import json
@@ -20,6 +20,8 @@ import threading
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+TIMEOUT = float(os.environ.get("KMS_TIMEOUT", "10"))  # of each call, in seconds
 
 STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 BYTES = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
@@ -81,7 +83,7 @@ class Client:
         self.channel = grpc.insecure_channel(
             "unix:" + path, options=[("grpc.use_local_subchannel_pool", 1)])
 
-    def call(self, package, method, timeout=10, **fields):
+    def call(self, package, method, timeout=TIMEOUT, **fields):
         classes = MESSAGES[package]
         stub = self.channel.unary_unary(
             f"/{package}.KeyManagementService/{method}",

@@ -9,6 +9,10 @@ bytes), "flip" (one bit of the answer's parameters is changed), or "key=FILE" (t
 TPM2_ReadPublic's answer is replaced by FILE, a TPM2B_PUBLIC; the Name stays: what somebody on the
 bus would do to read the salt of a session). With LOG, all bytes that pass are appended to that file.
 SOCKET.ctrl is passed through.
+
+WHAT may also be "as=FILE", from command N on: what happens is what FILE says when the command comes. "rc HEX":
+this response code, and the TPM never sees the command; "hang": no answer, until FILE says something else;
+"drop": the connection is closed without one; nothing: the TPM answers.
 """
 import os
 import socket
@@ -50,6 +54,26 @@ def spoil(what, answer):
     else:
         time.sleep(float(what))
     return bytes(changed)
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def answer_as(order, tpm, command):
+    """The answer to a command while the file says so; None: none."""
+    while read(order) == "hang":
+        time.sleep(0.02)
+    what = read(order)
+    if what == "drop":
+        return None
+    if what.startswith("rc "):
+        return bytes.fromhex("80010000000a") + int(what[3:], 16).to_bytes(4, "big")
+    return answer_of(tpm, command)
 
 
 def copy(source, sink):
@@ -95,8 +119,13 @@ def main():
                 if what == "gone" and count >= int(number):
                     os.unlink(path)
                     os._exit(0)
-                answer = answer_of(tpm, command)
-                if count == int(number):
+                if what.startswith("as=") and count >= int(number):
+                    answer = answer_as(what[3:], tpm, command)
+                    if answer is None:
+                        break
+                else:
+                    answer = answer_of(tpm, command)
+                if count == int(number) and not what.startswith("as="):
                     answer = spoil(what, answer)
                 if log:
                     log.write(command + answer)

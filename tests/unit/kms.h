@@ -23,6 +23,8 @@ static struct {
 	void (*spoil)(struct kt_kms_record *record);
 	unsigned opened, closed, asked;
 	char uid[64], key_id[128];
+	int64_t deadline_ms;
+	uint64_t commands; /* that each call counts */
 	char argv[4][128];
 	int argc;
 	char items[3][64];
@@ -91,8 +93,10 @@ static enum kt_result fake_status(void *state, const struct kt_host *host)
 	return answer(host, plan.status);
 }
 
-static void note_call(const struct kt_kms_call *call)
+static void note_call(const struct kt_host *host, const struct kt_kms_call *call)
 {
+	plan.deadline_ms = call->deadline_ms;
+	host->count(host->ctx, KT_COUNT_COMMANDS, plan.commands);
 	cr_assert_eq(call->size, sizeof(*call));
 	snprintf(plan.uid, sizeof(plan.uid), "%s", call->uid);
 	snprintf(plan.key_id, sizeof(plan.key_id), "%s", call->key_id);
@@ -105,7 +109,7 @@ static enum kt_result fake_encrypt(void *state, const struct kt_host *host,
 	const uint8_t *in = plaintext;
 	struct fake *fake = state;
 
-	note_call(call);
+	note_call(host, call);
 	for (size_t i = 0; i < len; i++)
 		fake->ciphertext[i] = in[len - 1 - i];
 	out->ciphertext = (struct kt_bytes){fake->ciphertext, len};
@@ -125,7 +129,7 @@ static enum kt_result fake_decrypt(void *state, const struct kt_host *host,
 	const struct fake *fake = state;
 	size_t len = record->ciphertext.len;
 
-	note_call(call);
+	note_call(host, call);
 	if (record->annotation_count != 1 ||
 		record->annotations[0].value.len != strlen(fake->key) ||
 		memcmp(record->annotations[0].value.data, fake->key, strlen(fake->key)) != 0)

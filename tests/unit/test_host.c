@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table that modules call back through, from both sides. */
+#include <stddef.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -89,6 +90,25 @@ Test(host, takes_no_code_outside_the_frozen_list)
 		cr_expect_eq(kt_host_failure(&base, KT_ERROR, &e), -1);
 		cr_expect_eq(e.code, KT_E_INTERNAL, "%d", codes[i]);
 	}
+}
+
+Test(host, adds_up_what_modules_count)
+{
+	struct kt_host *host = &base.table;
+
+	kt_module_count(host, KT_COUNT_RETRIES, 2);
+	kt_module_count(host, KT_COUNT_RETRIES, 40);
+	kt_module_count(host, (enum kt_counter)KT_HOST_COUNTERS_MAX, 1);
+	kt_module_count(host, (enum kt_counter) - 1, 1);
+	for (int i = 0; i < KT_HOST_COUNTERS_MAX; i++)
+		cr_expect_eq(base.counts[i], i == KT_COUNT_RETRIES ? 42 : 0);
+	/* A host of an older header ends before it, or leaves it out. */
+	host->size = offsetof(struct kt_host, count);
+	kt_module_count(host, KT_COUNT_RETRIES, 1);
+	host->size = sizeof(*host);
+	host->count = NULL;
+	kt_module_count(host, KT_COUNT_RETRIES, 1);
+	cr_expect_eq(base.counts[KT_COUNT_RETRIES], 42);
 }
 
 Test(host, keeps_secrets_within_their_room)

@@ -329,6 +329,37 @@ Test(kms, v1_carries_all_in_its_ciphertext)
 	cr_expect_arr_eq(kt_secret_bytes(plaintext), "ping", 4);
 }
 
+Test(kms, tells_a_module_until_when_the_caller_waits)
+{
+	auto_kms struct kt_kms *kms = open_core(CONF);
+	auto_secret struct kt_secret *plaintext = NULL;
+	struct kt_kms_encrypted encrypted;
+	struct kt_error e;
+
+	kt_kms_set_deadline(kms, 12345);
+	encrypted = encrypt(kms, "x");
+	cr_expect_eq(plan.deadline_ms, 12345);
+	kt_kms_set_deadline(kms, 0);
+	cr_expect_eq(
+		kt_kms_decrypt(kms, "", encrypted.key_id, &encrypted.record, &plaintext, &e), 0);
+	cr_expect_eq(plan.deadline_ms, 0);
+}
+
+Test(kms, keeps_what_the_module_counts_until_it_is_taken)
+{
+	auto_kms struct kt_kms *kms = open_core(CONF);
+	struct kt_kms_counts counts;
+
+	plan.commands = 3;
+	encrypt(kms, "x");
+	encrypt(kms, "y");
+	kt_kms_take_counts(kms, &counts);
+	cr_expect_eq(counts.commands, 6);
+	cr_expect_eq(counts.retries, 0);
+	kt_kms_take_counts(kms, &counts);
+	cr_expect_eq(counts.commands, 0);
+}
+
 Test(kms, tells_a_module_its_lines_and_the_request)
 {
 	auto_kms struct kt_kms *kms =
