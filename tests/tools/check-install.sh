@@ -10,9 +10,12 @@ trap 'rm -rf "$root"' EXIT
 make install DESTDIR="$root" PREFIX=/usr
 "$root/usr/bin/sealtool" --version
 "$root/usr/libexec/kubetpm/exec-plugin" --version
+"$root/usr/libexec/kubetpm/kms-shim" --version
 for f in lib/kubetpm/cred-sealed.so lib/kubetpm/pcr-state.so include/kubetpm/module.h \
 	share/man/man1/sealtool.1 share/man/man7/kubetpm.7 share/man/man5/kubetpm-formats.5 \
-	share/bash-completion/completions/sealtool; do
+	share/bash-completion/completions/sealtool lib/kubetpm/kms-tpm.so \
+	lib/systemd/system/kms-shim.service lib/systemd/system/kms-shim.socket \
+	share/doc/kubetpm/examples/prometheus-rules.yaml; do
 	test -f "$root/usr/$f" || {
 		echo "not installed: $f" >&2
 		exit 1
@@ -20,8 +23,9 @@ for f in lib/kubetpm/cred-sealed.so lib/kubetpm/pcr-state.so include/kubetpm/mod
 done
 make uninstall DESTDIR="$root" PREFIX=/usr
 make install DESTDIR="$root" PREFIX=/opt/kubetpm
-if grep -r -l -e /usr/libexec/kubetpm -e '[^/a-z]/etc/kubetpm' "$root/opt/kubetpm/share"; then
-	echo "these pages name paths of another installation" >&2
+if grep -r -l -e /usr/libexec/kubetpm -e '[^/a-z]/etc/kubetpm' \
+	"$root/opt/kubetpm/share" "$root/opt/kubetpm/lib/systemd"; then
+	echo "these files name paths of another installation" >&2
 	exit 1
 fi
 make uninstall DESTDIR="$root" PREFIX=/opt/kubetpm
