@@ -77,6 +77,19 @@ static int check_socket(const char *value, struct kt_error *e)
 
 /* k8s.io/apiserver, server/options/encryptionconfig/config.go: 1.27 and 1.28 know "v2beta1" alone,
  * later ones both. */
+/* node_exporter's textfile collector reads no other names. */
+static int check_textfile(const char *value, struct kt_error *e)
+{
+	size_t len = strlen(value);
+
+	if (len <= strlen(".prom") || strcmp(value + len - strlen(".prom"), ".prom") != 0)
+		return kt_fail(e, KT_E_USAGE,
+			"a textfile's name ends in .prom, or node_exporter does not read it; not "
+			"\"%.128s\"",
+			value);
+	return 0;
+}
+
 static int check_version(const char *value, struct kt_error *e)
 {
 	if (strcmp(value, "v2") != 0 && strcmp(value, "v2beta1") != 0)
@@ -95,7 +108,8 @@ static const struct {
 	{"epoch", offsetof(struct kt_kms_conf, key.epoch), check_epoch},
 	{"listen", offsetof(struct kt_kms_conf, listen), check_socket},
 	{"metrics", offsetof(struct kt_kms_conf, metrics), check_socket},
-	{"textfile", offsetof(struct kt_kms_conf, textfile), NULL},
+	{"metrics-group", offsetof(struct kt_kms_conf, metrics_group), NULL},
+	{"textfile", offsetof(struct kt_kms_conf, textfile), check_textfile},
 	{"version", offsetof(struct kt_kms_conf, version), check_version},
 	{"tcti", offsetof(struct kt_kms_conf, tcti), NULL},
 	{"socket-owner", offsetof(struct kt_kms_conf, socket_owner), NULL},
@@ -149,20 +163,53 @@ static int parse_number(
 	return 0;
 }
 
-static int take_mode(struct kt_kms_conf *conf, char *value, unsigned number, struct kt_error *e)
+static int parse_mode(const char *name, const char *value, mode_t *place, struct kt_error *e)
 {
 	unsigned long mode;
 
-	(void)number;
-	if (conf->socket_mode != 0)
-		return fail_twice("socket-mode", e);
+	if (*place != 0)
+		return fail_twice(name, e);
 	if (parse_number(value, 8, 0777, &mode, e) < 0)
 		return -1;
 	if ((mode & 0600) != 0600)
-		return kt_fail(e, KT_E_USAGE,
-			"socket-mode %s keeps its owner out; 0600 is the least", value);
-	conf->socket_mode = (mode_t)mode;
+		return kt_fail(
+			e, KT_E_USAGE, "%s %s keeps its owner out; 0600 is the least", name, value);
+	*place = (mode_t)mode;
 	return 0;
+}
+
+static int take_mode(struct kt_kms_conf *conf, char *value, unsigned number, struct kt_error *e)
+{
+	(void)number;
+	return parse_mode("socket-mode", value, &conf->socket_mode, e);
+}
+
+static int take_metrics_mode(
+	struct kt_kms_conf *conf, char *value, unsigned number, struct kt_error *e)
+{
+	(void)number;
+	return parse_mode("metrics-mode", value, &conf->metrics_mode, e);
+}
+
+static int take_log_calls(
+	struct kt_kms_conf *conf, char *value, unsigned number, struct kt_error *e)
+{
+	static const char *const words[] = {
+		[KT_LOG_CALLS_DEFAULT] = "default",
+		[KT_LOG_CALLS_ALL] = "all",
+		[KT_LOG_CALLS_NONE] = "none",
+	};
+
+	(void)number;
+	if (conf->log_calls_given)
+		return fail_twice("log-calls", e);
+	conf->log_calls_given = true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(value, words[i]) == 0) {
+			conf->log_calls = (enum kt_log_calls)i;
+			return 0;
+		}
+	return kt_fail(e, KT_E_USAGE, "log-calls is all, default or none, not \"%.64s\"", value);
 }
 
 static int take_uid(struct kt_kms_conf *conf, char *value, unsigned number, struct kt_error *e)
@@ -186,6 +233,8 @@ static const struct {
 	{"key", take_key},
 	{"old-key", take_old_key},
 	{"socket-mode", take_mode},
+	{"metrics-mode", take_metrics_mode},
+	{"log-calls", take_log_calls},
 	{"allow-uid", take_uid},
 };
 
@@ -314,6 +363,8 @@ static int complete(struct kt_kms_conf *conf, struct kt_error *e)
 		return kt_fail(e, KT_E_USAGE, "%s: listen and metrics are one socket", conf->path);
 	if (conf->socket_mode == 0)
 		conf->socket_mode = 0600;
+	if (conf->metrics_mode == 0)
+		conf->metrics_mode = 0600;
 	if (conf->textfile == NULL)
 		return 0;
 	if (kt_kms_conf_join(conf->dir, conf->textfile, &textfile, e) < 0)

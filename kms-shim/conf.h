@@ -18,6 +18,13 @@
 #define KT_KMS_MODULE_LINES_MAX 32
 #define KT_KMS_PEERS_MAX 16
 
+/* Which calls are logged. */
+enum kt_log_calls {
+	KT_LOG_CALLS_DEFAULT, /* all but a Status whose result is that of the one before */
+	KT_LOG_CALLS_ALL,
+	KT_LOG_CALLS_NONE,
+};
+
 struct kt_kms_conf_line {
 	char *name, *value; /* owned */
 	unsigned number;
@@ -41,9 +48,13 @@ struct kt_kms_conf {
 	struct kt_kms_conf_key key; /* required: the current key */
 	size_t old_key_count;
 	struct kt_kms_conf_key old_keys[KT_KMS_OLD_KEYS_MAX];
-	char *listen;			   /* "unix:///path"; NULL: none */
-	char *metrics;			   /* "unix:///path"; NULL: none */
-	char *textfile;			   /* for node_exporter; NULL: none */
+	char *listen;	     /* "unix:///path"; NULL: none */
+	char *metrics;	     /* "unix:///path"; NULL: none */
+	mode_t metrics_mode; /* 0600 by default */
+	char *metrics_group; /* NULL: as it comes */
+	char *textfile;	     /* NAME.prom, for node_exporter; NULL: none */
+	enum kt_log_calls log_calls;
+	bool log_calls_given;
 	char *version;			   /* of Status: "v2" by default, or "v2beta1" */
 	char *tcti;			   /* NULL: the default */
 	bool tcti_given;		   /* on the command line: kt_kms_conf_set_tcti() */

@@ -262,6 +262,16 @@ void kt_kms_set_deadline(struct kt_kms *kms, int64_t deadline_ms)
 	kms->deadline_ms = deadline_ms;
 }
 
+int kt_kms_key_hashes(
+	const struct kt_kms *kms, struct kt_key_hashes *ret_hashes, struct kt_error *e)
+{
+	for (size_t i = 0; i < kms->key_count; i++)
+		if (kt_key_id_hash(kms->keys[i].id, ret_hashes->hashes[i], e) < 0)
+			return -1;
+	ret_hashes->count = kms->key_count;
+	return 0;
+}
+
 void kt_kms_take_counts(struct kt_kms *kms, struct kt_kms_counts *ret_counts)
 {
 	uint64_t *counts = kms->host.counts;

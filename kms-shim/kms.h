@@ -19,6 +19,7 @@
 #include "kms-shim/conf.h"
 #include "lib/auto.h"
 #include "lib/error.h"
+#include "lib/key-id.h"
 #include "lib/secret.h"
 
 /* Limits: k8s.io/apiserver, storage/value/encrypt/envelope/kmsv2/envelope.go. */
@@ -105,6 +106,14 @@ struct kt_kms_counts {
 
 /* Since this was asked last; also what opening the keys took. */
 void kt_kms_take_counts(struct kt_kms *kms, struct kt_kms_counts *ret_counts);
+
+/* The key_ids' hashes, as the API server's metrics show them; the current key's first. */
+struct kt_key_hashes {
+	size_t count;
+	char hashes[1 + KT_KMS_OLD_KEYS_MAX][KT_KMS_KEY_ID_SIZE];
+};
+KT_CHECKED int kt_kms_key_hashes(
+	const struct kt_kms *kms, struct kt_key_hashes *ret_hashes, struct kt_error *e);
 
 /* Until when the caller of the next calls waits: CLOCK_MONOTONIC in milliseconds; 0: no limit. */
 void kt_kms_set_deadline(struct kt_kms *kms, int64_t deadline_ms);

@@ -219,15 +219,16 @@ static bool is_listening_unix_socket(int fd, struct sockaddr_un *ret_address)
 	       type == SOCK_STREAM;
 }
 
-static int take_passed(struct kt_listener *l, int count, struct kt_error *e)
+/* l->fd stays -1 if none is it. */
+static int take_passed(struct kt_listener *l, int count, bool named, struct kt_error *e)
 {
 	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + count; fd++) {
 		struct sockaddr_un address;
 		int flags;
 
 		if (!is_listening_unix_socket(fd, &address) ||
-			(count > 1 && strncmp(address.sun_path, l->address.sun_path,
-					      sizeof(address.sun_path)) != 0))
+			((count > 1 || named) && strncmp(address.sun_path, l->address.sun_path,
+							 sizeof(address.sun_path)) != 0))
 			continue;
 		flags = fcntl(fd, F_GETFL);
 		if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
@@ -236,8 +237,10 @@ static int take_passed(struct kt_listener *l, int count, struct kt_error *e)
 		l->fd = fd;
 		return 0;
 	}
-	return kt_fail(e, KT_E_USAGE, "none of the %d descriptors in LISTEN_FDS is a listening %s",
-		count, l->address.sun_path);
+	return named ? 0
+		     : kt_fail(e, KT_E_USAGE,
+			       "none of the %d descriptors in LISTEN_FDS is a listening %s", count,
+			       l->address.sun_path);
 }
 
 int kt_listener_open(const struct kt_listener_options *options, struct kt_listener **ret_listener,
@@ -251,7 +254,9 @@ int kt_listener_open(const struct kt_listener_options *options, struct kt_listen
 	l->fd = l->lock = -1;
 	if (parse_url(options->url, &l->address, e) < 0)
 		return -1;
-	if ((passed > 0 ? take_passed(l, passed, e) : make_socket(l, options, e)) < 0)
+	if (passed > 0 && take_passed(l, passed, options->optional, e) < 0)
+		return -1;
+	if (l->fd < 0 && make_socket(l, options, e) < 0)
 		return -1;
 	*ret_listener = kt_take(l);
 	return 0;

@@ -20,6 +20,7 @@ struct kt_listener_options {
 	const char *url; /* "unix:///path" */
 	mode_t mode;
 	const char *owner, *group; /* names or numbers; NULL: as they come */
+	bool optional;		   /* with LISTEN_FDS: made here if none of them has its path */
 };
 
 /* Beside the socket stays PATH.lock, locked while it is served. KT_E_BUSY if another process serves

@@ -145,8 +145,6 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		return kt_fail(e, KT_E_USAGE,
 			"%s: no \"listen = unix:///PATH\" in it, and --stdio is not given",
 			conf->path);
-	if (conf->metrics != NULL || conf->textfile != NULL)
-		kt_warn("%s: this version serves no metrics and writes no textfile", conf->path);
 	return kt_serve(conf->path, conf, module_dir, e);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 
 #include "kms-shim/listener.h"
+#include "kms-shim/observer.h"
 #include "kms-shim/sdnotify.h"
 #include "kms-shim/session.h"
 #include "lib/log.h"
@@ -33,13 +34,15 @@
 enum phase { SERVING, NOTICED, DRAINING, ENDED };
 
 /* What an event is about: one of these, or a client's slot. */
-enum source { FROM_SIGNAL = KT_SERVE_CLIENTS_MAX, FROM_WORKER, FROM_LISTENER };
+enum source { FROM_SIGNAL = KT_SERVE_CLIENTS_MAX, FROM_WORKER, FROM_LISTENER, FROM_OBSERVER };
 
 struct server {
 	const struct kt_kms_conf *conf; /* the one in force */
 	struct kt_kms_conf *reloaded;	/* owned; the same, once one was reloaded */
 	struct kt_listener *listener;
 	struct kt_worker *worker;
+	struct kt_observer *observer;
+	size_t jobs; /* in the worker's hands */
 	struct kt_session_host host;
 	struct kt_session *clients[KT_SERVE_CLIENTS_MAX];
 	uint32_t waits_for[KT_SERVE_CLIENTS_MAX];
@@ -119,10 +122,11 @@ static uint32_t make_room(struct server *v, int64_t now)
 }
 
 /* At most one line a second: whoever can connect must not be able to fill the log. */
-static void note_refused(struct server *v, const char *why)
+static void note_refused(struct server *v, enum kt_refusal reason, const char *why)
 {
 	int64_t now = kt_now_us();
 
+	kt_observer_refused(v->observer, reason);
 	if (v->refused_us != 0 && now - v->refused_us < 1000000)
 		return;
 	v->refused_us = now;
@@ -136,16 +140,17 @@ static void add_client(struct server *v, int fd)
 
 	if (slot == KT_SERVE_CLIENTS_MAX) {
 		close(fd);
-		note_refused(v, "too many clients");
+		note_refused(v, KT_REFUSED_FULL, "too many clients");
 		return;
 	}
 	if (kt_session_new(fd, v->next_id * KT_SERVE_CLIENTS_MAX + slot, &v->host,
 		    &v->clients[slot], &e) < 0) {
-		note_refused(v, e.msg);
+		note_refused(v, KT_REFUSED_RESOURCES, e.msg);
 		return;
 	}
 	v->next_id++;
 	v->client_count++;
+	kt_observer_connected(v->observer);
 	v->waits_for[slot] = EPOLLIN;
 	if (watch(v, EPOLL_CTL_ADD, fd, EPOLLIN, slot) != 0) {
 		drop_client(v, slot);
@@ -174,12 +179,12 @@ static void accept_clients(struct server *v)
 			continue;
 		}
 		if (errno == EACCES) {
-			note_refused(v, "its user is not in allow-uid");
+			note_refused(v, KT_REFUSED_USER, "its user is not in allow-uid");
 			continue;
 		}
 		/* Out of descriptors or memory: the next tick tries again. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			note_refused(v, strerror(errno));
+			note_refused(v, KT_REFUSED_RESOURCES, strerror(errno));
 			set_listening(v, false);
 		}
 		if (errno != EINTR && errno != ECONNABORTED)
@@ -191,7 +196,18 @@ static int put_job(void *ctx, struct kt_job *job)
 {
 	struct server *v = ctx;
 
-	return kt_worker_put(v->worker, job);
+	if (kt_worker_put(v->worker, job) < 0)
+		return -1;
+	v->jobs++;
+	return 0;
+}
+
+static void answered(void *ctx, enum kt_method method, const struct kt_grpc_status *status,
+	int64_t us, bool had_job)
+{
+	struct server *v = ctx;
+
+	kt_observer_answered(v->observer, method, status, us, had_job);
 }
 
 static bool known_status(void *ctx, struct kt_frame *ret_reply)
@@ -206,8 +222,6 @@ static bool known_status(void *ctx, struct kt_frame *ret_reply)
 		return false;
 	memcpy(copy, v->status.data, v->status.len);
 	*ret_reply = (struct kt_frame){.data = copy, .len = v->status.len};
-	kt_debug("%s code=OK, as checked %" PRId64 " ms ago", kt_method_name(KT_METHOD_V2_STATUS),
-		(kt_now_us() - v->status_until_us + STATUS_HOLDS_US) / 1000);
 	return true;
 }
 
@@ -238,7 +252,7 @@ static bool put_simple(struct server *v, enum kt_job_kind kind)
 	if (job == NULL)
 		return false;
 	job->kind = kind;
-	if (kt_worker_put(v->worker, job) == 0)
+	if (put_job(v, job) == 0)
 		return true;
 	kt_job_free(job);
 	return false;
@@ -294,6 +308,7 @@ static void reload_done(struct server *v, struct kt_job *job)
 		differ(v->conf->socket_owner, job->conf->socket_owner) ||
 		differ(v->conf->socket_group, job->conf->socket_group))
 		kt_warn("the socket stays as it is until kms-shim is restarted");
+	kt_observer_reloaded(v->observer, job->conf);
 	kt_kms_conf_free(v->reloaded);
 	v->reloaded = kt_take(job->conf);
 	v->status_until_us = 0;
@@ -311,7 +326,9 @@ static void take_results(struct server *v)
 		struct kt_session *s = v->clients[slot];
 
 		next = job->next;
+		v->jobs--;
 		note_result(v, job);
+		kt_observer_done(v->observer, job);
 		if (job->kind == KT_JOB_CALL && s != NULL && kt_session_id(s) == job->session) {
 			kt_session_finish(s, job);
 			/* Written once, after the last of a batch for the same client. */
@@ -394,6 +411,8 @@ static void tick(struct server *v, int64_t now)
 		else
 			settle_client(v, i);
 	}
+	kt_observer_set(v->observer, v->client_count, v->jobs);
+	kt_observer_tick(v->observer, now);
 	if (v->phase == SERVING)
 		set_listening(v, true);
 	if (!v->ready && !v->testing && now - v->self_test_us >= SELF_TEST_AGAIN_US)
@@ -405,13 +424,17 @@ static void tick(struct server *v, int64_t now)
 }
 
 /* Sleeps for ever when nothing is under way. */
-static int patience(const struct server *v)
+static int patience(const struct server *v, int64_t now)
 {
+	int observer = kt_observer_patience(v->observer, now);
 	bool busy = v->phase != SERVING || !v->ready || !v->listening;
 
 	for (uint32_t i = 0; i < KT_SERVE_CLIENTS_MAX && !busy; i++)
 		busy = v->clients[i] != NULL && kt_session_is_busy(v->clients[i]);
-	return busy ? TICK_US / 1000 : -1;
+	/* Not less than a tick: that is when it is looked at. */
+	if (!busy && (observer < 0 || observer > TICK_US / 1000))
+		return observer;
+	return busy || observer >= 0 ? TICK_US / 1000 : -1;
 }
 
 static void handle(struct server *v, const struct epoll_event *event)
@@ -426,6 +449,10 @@ static void handle(struct server *v, const struct epoll_event *event)
 	case FROM_LISTENER:
 		accept_clients(v);
 		break;
+	case FROM_OBSERVER:
+		kt_observer_set(v->observer, v->client_count, v->jobs);
+		kt_observer_run(v->observer);
+		break;
 	default:
 		handle_client(v, event->data.u32, event->events);
 	}
@@ -436,7 +463,7 @@ static int loop(struct server *v, struct kt_error *e)
 	struct epoll_event events[EVENTS_MAX];
 
 	while (v->phase != ENDED && (v->phase == SERVING || v->client_count > 0)) {
-		int n = epoll_wait(v->epoll, events, EVENTS_MAX, patience(v));
+		int n = epoll_wait(v->epoll, events, EVENTS_MAX, patience(v, kt_now_us()));
 		int64_t now;
 
 		if (n < 0 && errno != EINTR)
@@ -475,6 +502,7 @@ static int start(struct server *v, const char *module_dir, struct kt_error *e)
 		.owner = v->conf->socket_owner,
 		.group = v->conf->socket_group,
 	};
+	struct kt_key_hashes keys;
 	struct kt_kms *kms = NULL;
 
 	if (catch_signals(v, e) < 0)
@@ -485,11 +513,19 @@ static int start(struct server *v, const char *module_dir, struct kt_error *e)
 	if (kt_secret_new(SCRATCH_BYTES, &v->host.input, e) < 0 ||
 		kt_secret_new(SCRATCH_BYTES, &v->host.output, e) < 0)
 		return -1;
-	if (kt_kms_open(v->conf, module_dir, &kms, e) < 0 ||
-		kt_worker_new(kms, v->conf, &v->worker, e) < 0)
+	if (kt_kms_open(v->conf, module_dir, &kms, e) < 0)
 		return -1;
-	if (kt_listener_open(&options, &v->listener, e) < 0)
+	if (kt_kms_key_hashes(kms, &keys, e) < 0) {
+		kt_kms_close(kms);
 		return -1;
+	}
+	if (kt_worker_new(kms, v->conf, &v->worker, e) < 0 ||
+		kt_listener_open(&options, &v->listener, e) < 0 ||
+		kt_observer_new(v->conf, &keys, &v->observer, e) < 0)
+		return -1;
+	if (kt_observer_fd(v->observer) >= 0 &&
+		watch(v, EPOLL_CTL_ADD, kt_observer_fd(v->observer), EPOLLIN, FROM_OBSERVER) != 0)
+		return kt_fail_errno(e, KT_E_INTERNAL, "cannot watch the socket of the metrics");
 	if (watch(v, EPOLL_CTL_ADD, v->signals, EPOLLIN, FROM_SIGNAL) != 0 ||
 		watch(v, EPOLL_CTL_ADD, kt_worker_fd(v->worker), EPOLLIN, FROM_WORKER) != 0 ||
 		watch(v, EPOLL_CTL_ADD, kt_listener_fd(v->listener), EPOLLIN, FROM_LISTENER) != 0)
@@ -506,6 +542,7 @@ static void stop(struct server *v)
 			drop_client(v, i);
 	kt_listener_close(v->listener);
 	kt_worker_free(v->worker);
+	kt_observer_free(v->observer);
 	kt_secret_free(v->host.input);
 	kt_secret_free(v->host.output);
 	kt_kms_conf_free(v->reloaded);
@@ -521,7 +558,10 @@ int kt_serve(const char *conf_path, const struct kt_kms_conf *conf, const char *
 {
 	struct server v = {
 		.conf = conf,
-		.host = {.ctx = &v, .put = put_job, .known_status = known_status},
+		.host = {.ctx = &v,
+			.put = put_job,
+			.known_status = known_status,
+			.answered = answered},
 		.next_id = 1,
 		.epoll = -1,
 		.signals = -1,

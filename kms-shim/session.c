@@ -15,6 +15,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "kms-shim/frames.h"
+#include "kms-shim/h2-memory.h"
 #include "kms-shim/outbox.h"
 #include "lib/log.h"
 
@@ -48,33 +49,6 @@ struct kt_session {
 	int64_t idle_since_us;
 	bool eof, served;
 };
-
-static void *h2_malloc(size_t size, void *unused)
-{
-	(void)unused;
-	return malloc(size != 0 ? size : 1);
-}
-
-static void h2_free(void *p, void *unused)
-{
-	(void)unused;
-	kt_wipe_free(p);
-}
-
-static void *h2_calloc(size_t count, size_t size, void *unused)
-{
-	(void)unused;
-	return calloc(count, size);
-}
-
-static void *h2_realloc(void *p, size_t size, void *unused)
-{
-	(void)unused;
-	return kt_wipe_realloc(p, size);
-}
-
-static nghttp2_mem wiping = {
-	.malloc = h2_malloc, .free = h2_free, .calloc = h2_calloc, .realloc = h2_realloc};
 
 static void drop_message(struct kt_session *s, struct stream *stream)
 {
@@ -115,6 +89,13 @@ static nghttp2_nv field(const char *name, const char *value)
 		.name = n.to, .value = v.to, .namelen = strlen(name), .valuelen = strlen(value)};
 }
 
+static void note_answer(struct kt_session *s, const struct stream *stream,
+	const struct kt_grpc_status *status, bool had_job)
+{
+	s->host->answered(
+		s->host->ctx, stream->call.method, status, kt_now_us() - stream->begun_us, had_job);
+}
+
 /* Fails only for want of memory, which ends the connection. */
 static int submit_refusal(
 	struct kt_session *s, struct stream *stream, const struct kt_grpc_status *status)
@@ -136,6 +117,13 @@ static int submit_refusal(
 	stream->answered = true;
 	drop_message(s, stream);
 	return nghttp2_submit_response(s->h2, stream->id, fields, n, /* data= */ NULL);
+}
+
+/* Without a job: what is wrong is seen in the request alone. */
+static int refuse(struct kt_session *s, struct stream *stream, const struct kt_grpc_status *status)
+{
+	note_answer(s, stream, status, /* had_job= */ false);
+	return submit_refusal(s, stream, status);
 }
 
 static int reset(nghttp2_session *h2, struct stream *stream, uint32_t error)
@@ -187,6 +175,7 @@ void kt_session_finish(struct kt_session *s, struct kt_job *job)
 		return;
 	}
 	stream->sent = NULL;
+	note_answer(s, stream, &job->status, /* had_job= */ true);
 	if (job->status.code == KT_GRPC_OK) {
 		failed = submit_reply(s, stream, job);
 	} else {
@@ -214,6 +203,7 @@ static int answer_known(struct kt_session *s, struct stream *stream, bool *ret_d
 	}
 	job->reply = reply;
 	*ret_done = true;
+	note_answer(s, stream, &job->status, /* had_job= */ false);
 	return submit_reply(s, stream, kt_take(job));
 }
 
@@ -226,7 +216,7 @@ static int dispatch(struct kt_session *s, struct stream *stream)
 	int failed;
 
 	if (kt_grpc_message_end(&stream->message, &status) < 0)
-		return submit_refusal(s, stream, &status);
+		return refuse(s, stream, &status);
 	failed = answer_known(s, stream, &done);
 	if (failed != 0 || done)
 		return failed;
@@ -247,7 +237,7 @@ static int dispatch(struct kt_session *s, struct stream *stream)
 	if (s->host->put(s->host->ctx, job) < 0) {
 		if (kt_grpc_fail(
 			    &status, KT_GRPC_RESOURCE_EXHAUSTED, "too many calls are waiting") < 0)
-			return submit_refusal(s, stream, &status);
+			return refuse(s, stream, &status);
 	}
 	stream->sent = kt_take(job);
 	return 0;
@@ -308,12 +298,12 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 		return 0;
 	before = stream->message.len;
 	if (kt_grpc_message_feed(&stream->message, data, len, &status) < 0)
-		return submit_refusal(s, stream, &status);
+		return refuse(s, stream, &status);
 	s->held += stream->message.len - before;
 	if (s->held > KT_SESSION_HELD_MAX_BYTES &&
 		kt_grpc_fail(&status, KT_GRPC_RESOURCE_EXHAUSTED,
 			"too many bytes of unfinished calls") < 0)
-		return submit_refusal(s, stream, &status);
+		return refuse(s, stream, &status);
 	return 0;
 }
 
@@ -331,7 +321,7 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *user_
 		kt_call_check(&stream->call) < 0) {
 		if (stream->call.malformed)
 			return reset(h2, stream, NGHTTP2_PROTOCOL_ERROR);
-		return submit_refusal(s, stream, &stream->call.status);
+		return refuse(s, stream, &stream->call.status);
 	}
 	if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
 		return 0;
@@ -383,7 +373,7 @@ static int make_h2(struct kt_session *s)
 		nghttp2_option_set_no_closed_streams(option, 1);
 		nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_SECOND);
 		nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
-		failed = nghttp2_session_server_new3(&s->h2, callbacks, s, option, &wiping);
+		failed = nghttp2_session_server_new3(&s->h2, callbacks, s, option, &kt_h2_memory);
 	}
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);

@@ -23,6 +23,9 @@ struct kt_session_host {
 	int (*put)(void *ctx, struct kt_job *job);
 	/* A copy of the answer to Status, owned by the caller, if one is known that still holds. */
 	bool (*known_status)(void *ctx, struct kt_frame *ret_reply);
+	/* A call is being answered, `us` after it began; `had_job`: by a job that put() took. */
+	void (*answered)(void *ctx, enum kt_method method, const struct kt_grpc_status *status,
+		int64_t us, bool had_job);
 	/* Scratch that all sessions share, locked: plaintexts pass through it. */
 	struct kt_secret *input, *output;
 };

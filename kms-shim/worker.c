@@ -6,14 +6,12 @@
 #include "kms-shim/worker.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "kms-shim/answer.h"
 #include "lib/log.h"
 
 struct list {
@@ -47,6 +45,7 @@ void kt_job_free(struct kt_job *job)
 	kt_wipe_free(job->message);
 	kt_wipe_free(job->reply.data);
 	kt_kms_conf_free(job->conf);
+	free(job->keys);
 	free(job);
 }
 
@@ -92,21 +91,8 @@ static void free_all(struct kt_job *job)
 	}
 }
 
-/* A line for each call, at -v: who can read it learns nothing that opens anything. */
-static void log_call(
-	const struct kt_worker *w, const struct kt_job *job, const struct kt_answer_note *note)
-{
-	kt_debug("%s uid=%s key_id=%s code=%s us=%" PRId64 " module_us=%" PRIu64 "%s%s",
-		kt_method_name(job->method), note->uid[0] != '\0' ? note->uid : "-",
-		note->key_id[0] != '\0' ? note->key_id : "-", kt_grpc_code_name(job->status.code),
-		kt_now_us() - job->received_us, kt_kms_module_time(w->kms),
-		job->status.code != KT_GRPC_OK ? ": " : "",
-		job->status.code != KT_GRPC_OK ? job->status.text : "");
-}
-
 static void do_call(struct kt_worker *w, struct kt_job *job)
 {
-	struct kt_answer_note note = {0};
 	int64_t begun_us = kt_now_us();
 	bool late = job->deadline_us != 0 && begun_us >= job->deadline_us;
 
@@ -114,30 +100,34 @@ static void do_call(struct kt_worker *w, struct kt_job *job)
 	if (late || atomic_load(&job->cancelled)) {
 		if (kt_grpc_fail(&job->status, KT_GRPC_DEADLINE_EXCEEDED,
 			    "the deadline passed before the call's turn came") < 0)
-			log_call(w, job, &note);
-		return;
+			return;
 	}
 	/* A module that is given one gives up by then; the answer is sent on time in any case. */
 	kt_kms_set_deadline(w->kms, job->deadline_us / 1000);
-	if (kt_answer(w->kms, job->method, job->message, job->len, &note, &job->reply,
+	if (kt_answer(w->kms, job->method, job->message, job->len, &job->note, &job->reply,
 		    &job->status) == 0)
 		job->status.code = KT_GRPC_OK;
 	if (job->method == KT_METHOD_V2_STATUS && kt_kms_module_time(w->kms) > 0)
 		job->checked_us = begun_us;
-	log_call(w, job, &note);
 }
 
 /* The new core stands before the old one goes: a bad file, or a key that does not open, changes
  * nothing. */
-static int reload(struct kt_worker *w, struct kt_kms_conf **ret_conf, struct kt_error *e)
+static int reload(struct kt_worker *w, struct kt_job *job, struct kt_error *e)
 {
-	struct kt_kms *fresh = NULL;
+	auto_kms_conf struct kt_kms_conf *conf = NULL;
+	auto_kms struct kt_kms *fresh = NULL;
+	struct kt_kms *old = w->kms;
 
-	if (kt_kms_reload(w->kms, w->conf, &fresh, ret_conf, e) < 0)
+	job->keys = calloc(1, sizeof(*job->keys));
+	if (job->keys == NULL)
+		return kt_fail_memory(e);
+	if (kt_kms_reload(w->kms, w->conf, &fresh, &conf, e) < 0 ||
+		kt_kms_key_hashes(fresh, job->keys, e) < 0)
 		return -1;
-	kt_kms_close(w->kms);
-	w->kms = fresh;
-	w->conf = *ret_conf;
+	w->kms = kt_take(fresh);
+	w->conf = job->conf = kt_take(conf);
+	kt_kms_close(old);
 	return 0;
 }
 
@@ -154,7 +144,7 @@ static void do_job(struct kt_worker *w, struct kt_job *job)
 		result = kt_answer_self_test(w->kms, &e);
 		break;
 	case KT_JOB_RELOAD:
-		result = reload(w, &job->conf, &e);
+		result = reload(w, job, &e);
 		break;
 	}
 	if (result < 0 && kt_grpc_fail_error(&job->status, &e) < 0)
@@ -184,6 +174,7 @@ static void *work(void *argument)
 		job = list_take(&w->todo);
 		pthread_mutex_unlock(&w->lock);
 		do_job(w, job);
+		kt_kms_take_counts(w->kms, &job->counts);
 		pthread_mutex_lock(&w->lock);
 		first = w->done.first == NULL;
 		list_put(&w->done, job);

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "kms-shim/answer.h"
 #include "kms-shim/codec.h"
 
 #define KT_WORKER_QUEUE_MAX 1024
@@ -33,8 +34,13 @@ struct kt_job {
 	struct kt_grpc_status status;
 	struct kt_frame reply; /* owned; of a call with code 0 */
 	size_t sent;
-	int64_t checked_us;	  /* Status: since when it holds, if the module was asked; or 0 */
-	struct kt_kms_conf *conf; /* owned; what was reloaded, or NULL */
+	int64_t checked_us;	    /* Status: since when it holds, if the module was asked; or 0 */
+	struct kt_kms_conf *conf;   /* owned; what was reloaded, or NULL */
+	struct kt_key_hashes *keys; /* owned; its keys, or NULL */
+
+	/* For log and metrics. */
+	struct kt_answer_note note;
+	struct kt_kms_counts counts;
 };
 
 struct kt_worker;

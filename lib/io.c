@@ -124,7 +124,8 @@ struct replacement {
 	const void *data;
 	size_t len;
 	mode_t mode;
-	bool exists; /* then: whose it is */
+	bool passing; /* need not survive a power cut */
+	bool exists;  /* then: whose it is */
 	uid_t uid;
 	gid_t gid;
 	int folder;
@@ -159,7 +160,7 @@ static int find_target(struct replacement *r, char **ret_path, struct kt_error *
 		return kt_fail(e, KT_E_REFUSED, "%s exists and is not a regular file", r->path);
 	if (!r->exists && lstat(r->path, &st) == 0)
 		return kt_fail(e, KT_E_REFUSED, "%s is a symbolic link to nothing", r->path);
-	if (r->exists) {
+	if (r->exists && !r->passing) {
 		r->mode = st.st_mode & 07777;
 		r->uid = st.st_uid;
 		r->gid = st.st_gid;
@@ -210,13 +211,13 @@ static int fill(const struct replacement *r, int fd, struct kt_error *e)
 		return -1;
 	if (fstat(fd, &st) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot write %s", r->path);
-	if (r->exists && (st.st_uid != r->uid || st.st_gid != r->gid) &&
+	if (r->exists && !r->passing && (st.st_uid != r->uid || st.st_gid != r->gid) &&
 		fchown(fd, r->uid, r->gid) != 0)
 		return kt_fail_errno(e, KT_E_USAGE, "cannot keep the owner of %s", r->path);
 	/* After fchown(), which clears some bits. */
 	if (fchmod(fd, r->mode) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot set the mode of %s", r->path);
-	if (fsync(fd) != 0)
+	if (!r->passing && fsync(fd) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot write %s", r->path);
 	return 0;
 }
@@ -308,23 +309,37 @@ static int replace_in_folder(struct replacement *r, struct kt_error *e)
 	if (!done && replace_named(r, e) != 0)
 		return -1;
 	/* Some network file systems cannot sync a folder, and need not. */
-	if (fsync(r->folder) != 0 && errno != EINVAL)
+	if (!r->passing && fsync(r->folder) != 0 && errno != EINVAL)
 		return kt_fail_errno(e, KT_E_INTERNAL,
 			"%s is replaced, but its folder cannot be synced", r->path);
 	return 0;
 }
 
-int kt_replace_file(const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e)
+static int replace(struct replacement *r, struct kt_error *e)
 {
-	struct replacement r = {.path = path, .data = data, .len = len, .mode = mode};
 	auto_free char *real = NULL;
 	int rc;
 
-	if (find_target(&r, &real, e) != 0 || open_folder(&r, real, e) != 0)
+	if (find_target(r, &real, e) != 0 || open_folder(r, real, e) != 0)
 		return -1;
-	rc = replace_in_folder(&r, e);
-	close(r.folder);
+	rc = replace_in_folder(r, e);
+	close(r->folder);
 	return rc;
+}
+
+int kt_replace_file(const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e)
+{
+	struct replacement r = {.path = path, .data = data, .len = len, .mode = mode};
+
+	return replace(&r, e);
+}
+
+int kt_publish_file(const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e)
+{
+	struct replacement r = {
+		.path = path, .data = data, .len = len, .mode = mode, .passing = true};
+
+	return replace(&r, e);
 }
 
 #define LOCK_TRIES 600

@@ -40,6 +40,11 @@ KT_CHECKED int kt_write_all(
 KT_CHECKED int kt_replace_file(
 	const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e);
 
+/* The same, without waiting for the disk: after a power cut the old file may be back, or an empty
+ * one there. For what is written again soon; the mode is `mode` each time. */
+KT_CHECKED int kt_publish_file(
+	const char *path, const void *data, size_t len, mode_t mode, struct kt_error *e);
+
 /* Locks an existing file against others who would change it too, from before it is read until after
  * it is replaced: *ret_fd, to be closed by the caller, holds the lock. Waits up to 30 seconds, then
  * KT_E_BUSY. KT_E_USAGE if it cannot be opened. */

@@ -86,6 +86,15 @@ void kt_warn(const char *fmt, ...)
 	va_end(args);
 }
 
+void kt_info(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print_formatted(LOG_INFO, "", fmt, args);
+	va_end(args);
+}
+
 void kt_debug(const char *fmt, ...)
 {
 	va_list args;

@@ -35,6 +35,12 @@ static char *write_plainly(const struct kt_kms_conf *conf)
 	put(file, "version", conf->version);
 	put(file, "tcti", conf->tcti);
 	fprintf(file, "socket-mode = %o\n", (unsigned)conf->socket_mode);
+	fprintf(file, "metrics-mode = %o\n", (unsigned)conf->metrics_mode);
+	put(file, "metrics-group", conf->metrics_group);
+	fprintf(file, "log-calls = %s\n",
+		conf->log_calls == KT_LOG_CALLS_ALL    ? "all"
+		: conf->log_calls == KT_LOG_CALLS_NONE ? "none"
+						       : "default");
 	put(file, "socket-owner", conf->socket_owner);
 	put(file, "socket-group", conf->socket_group);
 	for (size_t i = 0; i < conf->allow_uid_count; i++)
@@ -52,6 +58,7 @@ static void check_limits(const struct kt_kms_conf *conf)
 	assert(conf->old_key_count <= KT_KMS_OLD_KEYS_MAX);
 	assert(conf->allow_uid_count <= KT_KMS_PEERS_MAX);
 	assert(conf->line_count <= KT_KMS_MODULE_LINES_MAX);
+	assert((conf->metrics_mode & 0600) == 0600 && (conf->metrics_mode & ~0777u) == 0);
 	assert((conf->socket_mode & 0600) == 0600 && (conf->socket_mode & ~0777u) == 0);
 	assert(conf->listen == NULL || strncmp(conf->listen, "unix:///", 8) == 0);
 	assert(conf->textfile == NULL || conf->textfile[0] == '/');

@@ -140,6 +140,13 @@ static void mix(const struct state *state, const uint8_t *in, size_t len, uint8_
 		out[i] = in[i] ^ (uint8_t)state->key[i % strlen(state->key)];
 }
 
+/* As if each record took a command of a TPM. */
+static void count(const struct kt_host *host)
+{
+	if (host->size >= offsetof(struct kt_host, count) + sizeof(host->count))
+		host->count(host->ctx, KT_COUNT_COMMANDS, 1);
+}
+
 /* The answers that no API server would take. */
 static void spoil(struct state *state, struct kt_kms_record *out)
 {
@@ -168,6 +175,7 @@ static enum kt_result kms_encrypt(void *opaque, const struct kt_host *host,
 		host->fail(host->ctx, KT_E_INPUT, "a plaintext of %zu bytes is too long", len);
 		return KT_ERROR;
 	}
+	count(host);
 	state->count++;
 	memcpy(state->id, &state->count, sizeof(state->id));
 	mix(state, plaintext, len, state->ciphertext);
@@ -198,6 +206,7 @@ static enum kt_result kms_decrypt(void *opaque, const struct kt_host *host,
 
 	if (result != KT_OK)
 		return result;
+	count(host);
 	if (in->len <= SUM_BYTES || record->annotation_count != 1 ||
 		strcmp(record->annotations[0].name, ID_NAME) != 0 ||
 		record->annotations[0].value.len != sizeof(state->id))

@@ -234,6 +234,20 @@ Test(io, replaces_a_file_and_keeps_its_mode)
 	cr_assert_eq(count_entries("."), 1);
 }
 
+Test(io, publishes_with_the_mode_that_is_wanted)
+{
+	struct kt_error e = {0};
+
+	make_file("f", "old", 0400);
+	cr_assert_eq(kt_publish_file("f", "new text", 8, 0644, &e), 0, "%s", e.msg);
+	expect_file("f", "new text", 0644);
+	cr_assert_eq(kt_publish_file("g", "other", 5, 0600, &e), 0, "%s", e.msg);
+	expect_file("g", "other", 0600);
+	cr_assert_eq(count_entries("."), 2);
+	cr_expect_eq(kt_publish_file("no/such", "x", 1, 0600, &e), -1);
+	cr_expect_eq(e.code, KT_E_USAGE);
+}
+
 Test(io, keeps_the_owner)
 {
 	struct kt_error e = {0};

@@ -31,6 +31,8 @@ Test(kms_conf, has_defaults)
 	cr_expect_str_eq(conf->key.epoch, "0");
 	cr_expect_str_eq(conf->dir, "/etc/kubetpm");
 	cr_expect_eq(conf->socket_mode, 0600);
+	cr_expect_eq(conf->metrics_mode, 0600);
+	cr_expect_eq(conf->log_calls, KT_LOG_CALLS_DEFAULT);
 	cr_expect_eq(conf->old_key_count + conf->allow_uid_count + conf->line_count, 0);
 	cr_expect(conf->listen == NULL && conf->metrics == NULL && conf->textfile == NULL &&
 		  conf->tcti == NULL && conf->socket_owner == NULL);
@@ -57,7 +59,10 @@ Test(kms_conf, reads_every_line)
 				   "allow-uid = 0\n"
 				   "allow-uid = 4294967294\n"
 				   "policy-dir = a = b\n"
-				   "recovery = rec.pub";
+				   "recovery = rec.pub\n"
+				   "metrics-mode = 0666\n"
+				   "metrics-group = monitoring\n"
+				   "log-calls = all";
 	auto_kms_conf struct kt_kms_conf *conf = NULL;
 	struct kt_error e;
 
@@ -79,6 +84,9 @@ Test(kms_conf, reads_every_line)
 	cr_expect_str_eq(conf->version, "v2beta1");
 	cr_expect_str_eq(conf->tcti, "device:/dev/tpmrm0");
 	cr_expect_eq(conf->socket_mode, 0660);
+	cr_expect_eq(conf->metrics_mode, 0666);
+	cr_expect_str_eq(conf->metrics_group, "monitoring");
+	cr_expect_eq(conf->log_calls, KT_LOG_CALLS_ALL);
 	cr_expect_str_eq(conf->socket_group, "kube apiserver");
 	cr_assert_eq(conf->allow_uid_count, 2);
 	cr_expect_eq(conf->allow_uids[1], 4294967294u);
@@ -123,6 +131,12 @@ Test(kms_conf, names_the_line_of_a_mistake)
 		{"metrics = metrics.sock", "is not unix:///PATH"},
 		{"version = v1", "version is v2 or v2beta1"},
 		{"socket-mode = 0x1ff", "not an octal mode"},
+		{"metrics-mode = 0066", "keeps its owner out"},
+		{"metrics-mode = 600\nmetrics-mode = 600", "\"metrics-mode\" is given twice"},
+		{"log-calls = yes", "all, default or none"},
+		{"log-calls = all\nlog-calls = default", "\"log-calls\" is given twice"},
+		{"textfile = x.txt", "ends in .prom"},
+		{"textfile = .prom", "ends in .prom"},
 		{"socket-mode = 1777", "not an octal mode"},
 		{"socket-mode = 0066", "keeps its owner out"},
 		{"allow-uid = root", "not a user's number"},
