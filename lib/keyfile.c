@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/approval.h"
 #include "lib/hex.h"
 #include "lib/io.h"
 #include "lib/tpm-key.h"
@@ -17,6 +18,7 @@
 #include "lib/uuid.h"
 
 #define END_LINE "-----END TSS2 PRIVATE KEY-----\n"
+#define SIGNER_LABEL "Policy-Signer"
 #define PCR_VALUE_DIGITS (2 * TPM2_SHA512_DIGEST_SIZE)
 /* "+sha512:" for each bank, ",23=VALUE" for each PCR */
 #define PCRS_TEXT_MAX                                                                              \
@@ -55,9 +57,29 @@ static int or_step(
 	return 0;
 }
 
+static void signed_policy(const struct kt_keyfile *file, struct kt_policy *ret_policy)
+{
+	TPM2B_PUBLIC signer;
+
+	kt_signer_public_of_point(file->signer, &signer);
+	kt_approval_step(&signer, file->uuid, &ret_policy->steps[0]);
+	ret_policy->count = 1;
+}
+
+int kt_keyfile_signer(const struct kt_keyfile *file, EVP_PKEY **ret_signer, struct kt_error *e)
+{
+	if (!file->is_signed)
+		return kt_fail(e, KT_E_INPUT, "the key asks for nobody's approval");
+	return kt_p256_from_point(file->signer, ret_signer, e);
+}
+
 int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 	struct kt_policy *ret_policy, struct kt_error *e)
 {
+	if (file->is_signed) {
+		signed_policy(file, ret_policy);
+		return 0;
+	}
 	if (pcr_step(&file->states[state], &ret_policy->steps[0], e) < 0)
 		return -1;
 	ret_policy->count = 1;
@@ -166,6 +188,21 @@ static int read_states(
 	return 0;
 }
 
+static int read_signer(
+	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
+{
+	auto_pkey EVP_PKEY *key = NULL;
+	char point[2 * KT_SIGNER_POINT_BYTES + 1];
+
+	if (read_line(text, end, SIGNER_LABEL, point, sizeof(point), e) < 0)
+		return -1;
+	if (kt_hex_decode(point, file->signer, sizeof(file->signer), e) < 0)
+		return kt_wrap(e, SIGNER_LABEL);
+	file->is_signed = true;
+	/* A TPM would refuse it, but only when it is too late. */
+	return kt_keyfile_signer(file, &key, e) < 0 ? kt_wrap(e, SIGNER_LABEL) : 0;
+}
+
 static int read_head(
 	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
 {
@@ -177,6 +214,9 @@ static int read_head(
 		return -1;
 	if (!kt_uuid_is_valid(file->uuid))
 		return kt_fail(e, KT_E_INPUT, "the line 'Key-UUID:' has no UUID");
+	if (strlen(SIGNER_LABEL) < (size_t)(end - *text) &&
+		memcmp(*text, SIGNER_LABEL, strlen(SIGNER_LABEL)) == 0)
+		return read_signer(text, end, file, e);
 	return read_states(text, end, file, e);
 }
 
@@ -212,7 +252,8 @@ static int check_object(const TPM2B_PUBLIC *public, TPMA_OBJECT attributes,
 	if (area->authPolicy.size != expected.size ||
 		memcmp(area->authPolicy.buffer, expected.buffer, expected.size) != 0)
 		return kt_fail(e, KT_E_INPUT,
-			"the object's policy is not the one that the lines 'PCRs:' mean: the file "
+			"the object's policy is not the one that the lines before it mean: the "
+			"file "
 			"was changed");
 	return 0;
 }
@@ -331,6 +372,17 @@ static int block_to_pem(enum kt_tss2key_type type, const TPM2B_PUBLIC *public,
 	return kt_tss2key_to_pem(key, ret_pem, e);
 }
 
+static int format_signer(const struct kt_keyfile *file, char **ret_text, struct kt_error *e)
+{
+	char point[2 * KT_SIGNER_POINT_BYTES + 1];
+
+	kt_hex_encode(file->signer, sizeof(file->signer), point);
+	if (asprintf(ret_text, SIGNER_LABEL ": %s\n", point) >= 0)
+		return 0;
+	*ret_text = NULL;
+	return kt_fail_memory(e);
+}
+
 /* "PCRs: …\n" for each state. */
 static int format_states(const struct kt_keyfile *file, char **ret_text, struct kt_error *e)
 {
@@ -365,7 +417,7 @@ int kt_keyfile_format(const struct kt_keyfile *file, char **ret_text, struct kt_
 			&key_policy, &key, e) < 0 ||
 		block_to_pem(KT_TSS2KEY_SEALED, &file->pepper_public, &file->pepper_private,
 			&pepper_policy, &pepper, e) < 0 ||
-		format_states(file, &states, e) < 0)
+		(file->is_signed ? format_signer : format_states)(file, &states, e) < 0)
 		return -1;
 	kt_name_format(&file->parent, name);
 	if (asprintf(&text, "Parent-Name: %s\nKey-UUID: %s\n%s%s%s", name, file->uuid, states, key,

@@ -5,12 +5,13 @@
  *	Parent-Name: 000b…			(Name of the storage key, hex)
  *	Key-UUID: 5b2c…				(names the key for ever)
  *	PCRs: sha256:7=HEX,11=HEX		(what both are bound to; a line a state, up to 8)
+ * or	Policy-Signer: HEX			(who approves states: P-256 point, x and y)
  *	-----BEGIN TSS2 PRIVATE KEY-----	(the key: loadable, HMAC-SHA256)
  *	-----BEGIN TSS2 PRIVATE KEY-----	(the pepper: sealed data, 32 bytes)
  *
  * Nothing in it is secret. Other tools skip the lines and read the first block. Reading is strict,
- * and believes no words: the policies are recomputed from the PCRs and compared with what the two
- * objects say. Pure; fuzzed.
+ * and believes no words: the policies are recomputed from the PCRs, or from signer and UUID, and
+ * compared with what the two objects say. Pure; fuzzed.
  */
 #ifndef KT_LIB_KEYFILE_H
 #define KT_LIB_KEYFILE_H
@@ -18,6 +19,7 @@
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/pcr.h"
+#include "lib/policy-signer.h"
 #include "lib/policy.h"
 #include "lib/tss2key.h"
 
@@ -33,7 +35,9 @@
 struct kt_keyfile {
 	TPM2B_NAME parent;
 	char uuid[KT_KEYFILE_UUID_SIZE];
-	size_t state_count;				 /* 1 or more; any of them will do */
+	bool is_signed; /* states are approved by `signer`; none here */
+	uint8_t signer[KT_SIGNER_POINT_BYTES];
+	size_t state_count;				 /* else 1 or more; any of them will do */
 	struct kt_pcr_set states[KT_KEYFILE_STATES_MAX]; /* complete */
 	TPM2B_PUBLIC key_public, pepper_public;
 	TPM2B_PRIVATE key_private, pepper_private;
@@ -47,7 +51,9 @@ struct kt_keyfile {
 
 /* What the pepper takes to open in state number `state`: PolicyPCR and, if there are several
  * states, PolicyOR; and the key: the same, and then PolicyCommandCode(TPM2_CC_HMAC). The digest is
- * the same for each state. KT_E_INTERNAL if a PCR has no value. */
+ * the same for each state. If states are approved, it is PolicyAuthorize instead, with the UUID for
+ * its reference, and kt_approval_apply() makes it one that can be run; `state` does not matter.
+ * KT_E_INTERNAL if a PCR has no value. */
 KT_CHECKED int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 	struct kt_policy *ret_policy, struct kt_error *e);
 KT_CHECKED int kt_keyfile_key_policy(const struct kt_keyfile *file, size_t state,
@@ -68,6 +74,11 @@ KT_CHECKED int kt_keyfile_format(
 /* Which key it is, beside the UUID: a hash of the key material that the TPM makes (the public
  * area's `unique`), so that a UUID copied to another key does not give it the same key_id. */
 void kt_keyfile_version(const struct kt_keyfile *file, char ret_version[KT_KEYFILE_VERSION_SIZE]);
+
+/* The key that approves states, to be freed by the caller. KT_E_INPUT if there is none, or the
+ * point is not on the curve. */
+KT_CHECKED int kt_keyfile_signer(
+	const struct kt_keyfile *file, EVP_PKEY **ret_signer, struct kt_error *e);
 
 /* Zeroed, or NULL if out of memory; plain values, free() it. */
 struct kt_keyfile *kt_keyfile_new(void);

@@ -103,6 +103,16 @@ int kt_pcr_add(struct kt_pcr_set *set, TPMI_ALG_HASH alg, unsigned index, const 
 	return 0;
 }
 
+int kt_pcr_add_all(struct kt_pcr_set *set, const struct kt_pcr_set *from, struct kt_error *e)
+{
+	for (size_t b = 0; b < from->count; b++)
+		for (unsigned i = 0; i < KT_PCR_COUNT; i++)
+			if ((from->banks[b].selected >> i & 1) != 0 &&
+				kt_pcr_add(set, from->banks[b].alg, i, NULL, e) < 0)
+				return -1;
+	return 0;
+}
+
 const uint8_t *kt_pcr_value(const struct kt_pcr_set *set, TPMI_ALG_HASH alg, unsigned index)
 {
 	const struct kt_pcr_bank *bank = find_bank(set, alg);

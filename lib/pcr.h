@@ -65,6 +65,9 @@ bool kt_pcr_is_complete(const struct kt_pcr_set *set);
  * for an unknown bank or index. Setting one again replaces its value. */
 KT_CHECKED int kt_pcr_add(struct kt_pcr_set *set, TPMI_ALG_HASH alg, unsigned index,
 	const uint8_t *value, struct kt_error *e);
+/* Selects the PCRs of `from` too; values are left out. */
+KT_CHECKED int kt_pcr_add_all(
+	struct kt_pcr_set *set, const struct kt_pcr_set *from, struct kt_error *e);
 /* The value, borrowed, or NULL if not selected or not known. */
 const uint8_t *kt_pcr_value(const struct kt_pcr_set *set, TPMI_ALG_HASH alg, unsigned index);
 

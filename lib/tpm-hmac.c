@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hot path: PolicyPCR, PolicyCommandCode, HMAC (Part 3, 23.7, 23.11, 15.5), in a session and
- * with a key that are kept. A policy session that was used successfully with continueSession set is
- * as good as new (Part 1, 19.7.2); after a failure PolicyRestart makes it so.
+ * The hot path: PolicyPCR, PolicyCommandCode, HMAC (Part 3, 23.7, 23.11, 15.5), with
+ * PolicyAuthorize (23.16) after the first where states are approved, in a session and with a key
+ * that are kept. A policy session that was used successfully with continueSession set is as good as
+ * new (Part 1, 19.7.2); after a failure PolicyRestart makes it so.
  */
 #include "lib/tpm-hmac.h"
 
@@ -13,6 +14,7 @@
 
 #include "lib/log.h"
 #include "lib/tpm-internal.h"
+#include "lib/tpm-policy.h"
 
 /* PCRs may be extended by others between PolicyPCR and HMAC; the policy is then checked anew. */
 #define PCR_CHANGED_TRIES 10
@@ -38,7 +40,7 @@ struct kt_hmac {
 /* A computation: what goes in and comes out. */
 struct job {
 	struct kt_hmac *hmac;
-	const struct kt_hmac_key *key;
+	struct kt_hmac_key *key;
 	const uint8_t *input;
 	uint8_t *output;
 };
@@ -223,7 +225,36 @@ static int restart_policy(struct kt_hmac *hmac, struct kt_error *e)
 	return 0;
 }
 
-static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step)
+static const struct kt_policy_step *find_authorize(const struct kt_policy *policy)
+{
+	for (size_t i = 0; i < policy->count; i++)
+		if (policy->steps[i].command == TPM2_CC_PolicyAuthorize)
+			return &policy->steps[i];
+	return NULL;
+}
+
+/* The signature is looked at once: the ticket that says so is good for as long as the owner
+ * hierarchy is. */
+static int get_ticket(struct kt_hmac *hmac, struct kt_hmac_key *key, struct kt_error *e)
+{
+	const struct kt_policy_step *step = find_authorize(&key->policy);
+	struct kt_hmac_approval *approval = &key->approval;
+	struct kt_policy before = key->policy;
+
+	if (step == NULL || approval->known)
+		return 0;
+	before.count = (size_t)(step - key->policy.steps);
+	if (kt_policy_digest(TPM2_ALG_SHA256, &before, &approval->approved, e) < 0 ||
+		kt_public_name(&step->authorize.key, &approval->signer, e) < 0 ||
+		kt_tpm_verify_approval(hmac->tpm, step, &approval->approved, &approval->ticket, e) <
+			0)
+		return -1;
+	approval->known = true;
+	return 0;
+}
+
+static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step,
+	const struct kt_hmac_approval *approval)
 {
 	switch (step->command) {
 	case TPM2_CC_PolicyPCR:
@@ -232,6 +263,10 @@ static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step
 	case TPM2_CC_PolicyOR:
 		return Tss2_Sys_PolicyOR(
 			hmac->sys, hmac->session_handle, NULL, &step->branches, NULL);
+	case TPM2_CC_PolicyAuthorize:
+		return Tss2_Sys_PolicyAuthorize(hmac->sys, hmac->session_handle, NULL,
+			&approval->approved, &step->authorize.ref, &approval->signer,
+			&approval->ticket, NULL);
 	case TPM2_CC_PolicyCommandCode:
 		return Tss2_Sys_PolicyCommandCode(
 			hmac->sys, hmac->session_handle, NULL, step->command_code, NULL);
@@ -240,17 +275,23 @@ static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step
 	}
 }
 
-static int run_step(struct kt_hmac *hmac, const struct kt_policy_step *step, struct kt_error *e)
+static int run_step(struct kt_hmac *hmac, const struct kt_policy_step *step,
+	struct kt_hmac_approval *approval, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
 
 	do
-		rc = call_step(hmac, step);
+		rc = call_step(hmac, step, approval);
 	while (again(hmac, &retry, rc));
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
 	kt_fail_tss(e, rc, kt_policy_command_name(step->command));
+	/* A ticket of a hierarchy that was cleared since: another one may do. */
+	if (step->command == TPM2_CC_PolicyAuthorize) {
+		approval->known = false;
+		hmac->suspect = true;
+	}
 	/* An explicit digest that is not the present one (Part 3, 23.7) is VALUE. */
 	if (step->command == TPM2_CC_PolicyPCR && kt_rc_base(rc) == TPM2_RC_VALUE)
 		return kt_fail(e, KT_E_POLICY,
@@ -300,11 +341,11 @@ static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
 	TSS2_RC rc;
 	int status;
 
-	if (restart_policy(hmac, e) < 0)
+	if (get_ticket(hmac, job->key, e) < 0 || restart_policy(hmac, e) < 0)
 		return -1;
 	hmac->used = true;
 	for (size_t i = 0; i < policy->count; i++)
-		if (run_step(hmac, &policy->steps[i], e) < 0)
+		if (run_step(hmac, &policy->steps[i], &job->key->approval, e) < 0)
 			return -1;
 	rc = call_hmac(job, &output);
 	*ret_changed = kt_rc_base(rc) == TPM2_RC_PCR_CHANGED;
@@ -339,7 +380,7 @@ static int compute(struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, s
 	return status;
 }
 
-int kt_hmac_compute(struct kt_hmac *hmac, const struct kt_hmac_key *key,
+int kt_hmac_compute(struct kt_hmac *hmac, struct kt_hmac_key *key,
 	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e)
 {
 	struct job job = {hmac, key, input, ret_output};

@@ -31,13 +31,24 @@ KT_CHECKED int kt_hmac_load(struct kt_tpm *tpm, const struct kt_parent *parent,
 	const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, ESYS_TR *ret_handle,
 	struct kt_error *e);
 
+/* What TPM2_PolicyAuthorize takes besides the policy's own words (Part 3, 23.16): worked out once,
+ * and kept. */
+struct kt_hmac_approval {
+	bool known;
+	TPM2B_DIGEST approved;
+	TPM2B_NAME signer;
+	TPMT_TK_VERIFIED ticket;
+};
+
 /* A key as it lies in a file; it stays where it is until kt_hmac_drop_key(). The policy has only
- * PolicyPCR, PolicyOR and PolicyCommandCode. */
+ * PolicyPCR, PolicyOR and PolicyCommandCode, or PolicyPCR, PolicyAuthorize and PolicyCommandCode.
+ * Whoever gives it another policy clears `approval`. */
 struct kt_hmac_key {
 	TPM2B_NAME parent; /* Name of the storage key */
 	TPM2B_PUBLIC public;
 	TPM2B_PRIVATE private;
 	struct kt_policy policy;
+	struct kt_hmac_approval approval;
 };
 
 struct kt_hmac;
@@ -62,9 +73,9 @@ KT_CHECKED int kt_hmac_run(
 	struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, struct kt_error *e);
 
 /* HMAC of exactly KT_HMAC_BYTES bytes. One TPM command for each step of the policy and one for the
- * HMAC, once key and session are there. KT_E_POLICY if the PCRs do not fit, KT_E_WRONG_TPM,
+ * HMAC, once key, session and ticket are there. KT_E_POLICY if the PCRs do not fit, KT_E_WRONG_TPM,
  * KT_E_TPM, KT_E_BUSY … */
-KT_CHECKED int kt_hmac_compute(struct kt_hmac *hmac, const struct kt_hmac_key *key,
+KT_CHECKED int kt_hmac_compute(struct kt_hmac *hmac, struct kt_hmac_key *key,
 	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e);
 
 /* `key` is about to go away. */

@@ -187,15 +187,31 @@ static int run_secret(struct run *run, const struct kt_policy_step *step, struct
 						   : "another object (--policy-auth-file)");
 }
 
+static int load_signer(
+	struct kt_tpm *tpm, const TPM2B_PUBLIC *public, ESYS_TR *ret_key, struct kt_error *e)
+{
+	struct kt_tpm_retry retry = {0};
+	TSS2_RC rc;
+
+	do /* the ticket needs a hierarchy other than NULL (Part 3, 20.1) */
+		rc = Esys_LoadExternal(
+			kt_tpm_esys(tpm), NO_SESSIONS, NULL, public, ESYS_TR_RH_OWNER, ret_key);
+	while (kt_tpm_retry(tpm, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_LoadExternal");
+	return kt_tpm_track(tpm, *ret_key, e);
+}
+
 /* aHash of the signature: H(approvedPolicy ‖ policyRef) (Part 3, 23.16). */
-static int verify_approval(struct run *run, ESYS_TR key, const struct kt_policy_step *step,
-	const TPM2B_DIGEST *approved, TPMT_TK_VERIFIED **ret_ticket, struct kt_error *e)
+static int verify_signature(struct kt_tpm *tpm, ESYS_TR key, const struct kt_policy_step *step,
+	const TPM2B_DIGEST *approved, TPMT_TK_VERIFIED *ret_ticket, struct kt_error *e)
 {
 	const struct kt_span signed_data[] = {
 		{approved->buffer, approved->size},
 		{step->authorize.ref.buffer, step->authorize.ref.size},
 	};
 	const TPMT_SIGNATURE *signature = &step->authorize.signature;
+	auto_esys TPMT_TK_VERIFIED *ticket = NULL;
 	struct kt_tpm_retry retry = {0};
 	TPM2B_DIGEST digest;
 	TSS2_RC rc;
@@ -204,40 +220,48 @@ static int verify_approval(struct run *run, ESYS_TR key, const struct kt_policy_
 		return -1;
 	do
 		rc = Esys_VerifySignature(
-			kt_tpm_esys(run->tpm), key, NO_SESSIONS, &digest, signature, ret_ticket);
-	while (kt_tpm_retry(run->tpm, &retry, rc));
-	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_tss(e, rc, "TPM2_VerifySignature");
-}
-
-static int load_signer(
-	struct run *run, const TPM2B_PUBLIC *public, ESYS_TR *ret_key, struct kt_error *e)
-{
-	struct kt_tpm_retry retry = {0};
-	TSS2_RC rc;
-
-	do /* the ticket needs a hierarchy other than NULL (Part 3, 20.1) */
-		rc = Esys_LoadExternal(kt_tpm_esys(run->tpm), NO_SESSIONS, NULL, public,
-			ESYS_TR_RH_OWNER, ret_key);
-	while (kt_tpm_retry(run->tpm, &retry, rc));
+			kt_tpm_esys(tpm), key, NO_SESSIONS, &digest, signature, &ticket);
+	while (kt_tpm_retry(tpm, &retry, rc));
 	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_LoadExternal");
-	return kt_tpm_track(run->tpm, *ret_key, e);
+		return kt_fail_tss(e, rc, "TPM2_VerifySignature");
+	*ret_ticket = *ticket;
+	return 0;
 }
 
-static int authorize(struct run *run, ESYS_TR key, const struct kt_policy_step *step,
-	const TPM2B_DIGEST *approved, struct kt_error *e)
+int kt_tpm_verify_approval(struct kt_tpm *tpm, const struct kt_policy_step *step,
+	const TPM2B_DIGEST *approved, TPMT_TK_VERIFIED *ret_ticket, struct kt_error *e)
 {
-	auto_esys TPMT_TK_VERIFIED *ticket = NULL;
+	ESYS_TR key = ESYS_TR_NONE;
+	int status;
+
+	if (step->authorize.signature.sigAlg == TPM2_ALG_NULL)
+		return kt_fail(
+			e, KT_E_POLICY, "the policy needs a signed approval, and there is none");
+	if (load_signer(tpm, &step->authorize.key, &key, e) < 0)
+		return -1;
+	status = verify_signature(tpm, key, step, approved, ret_ticket, e);
+	kt_tpm_flush(tpm, key);
+	return status;
+}
+
+/* `approved`: the digest of the steps so far, which is what was signed. */
+static int run_authorize(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
+{
+	auto_esys TPM2B_DIGEST *approved = NULL;
 	struct kt_tpm_retry retry = {0};
+	TPMT_TK_VERIFIED ticket;
 	TPM2B_NAME name;
 	TSS2_RC rc;
 
-	if (verify_approval(run, key, step, approved, &ticket, e) < 0 ||
+	rc = Esys_PolicyGetDigest(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, &approved);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_PolicyGetDigest");
+	if (kt_tpm_verify_approval(run->tpm, step, approved, &ticket, e) < 0 ||
 		kt_public_name(&step->authorize.key, &name, e) < 0)
 		return -1;
 	do
 		rc = Esys_PolicyAuthorize(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS,
-			approved, &step->authorize.ref, &name, ticket);
+			approved, &step->authorize.ref, &name, &ticket);
 	while (kt_tpm_retry(run->tpm, &retry, rc));
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
@@ -245,27 +269,6 @@ static int authorize(struct run *run, ESYS_TR key, const struct kt_policy_step *
 	if (kt_rc_base(rc) == TPM2_RC_VALUE)
 		e->code = KT_E_POLICY;
 	return -1;
-}
-
-/* `approved`: the digest of the steps so far, which is what was signed. */
-static int run_authorize(struct run *run, const struct kt_policy_step *step, struct kt_error *e)
-{
-	auto_esys TPM2B_DIGEST *approved = NULL;
-	ESYS_TR key = ESYS_TR_NONE;
-	TSS2_RC rc;
-	int status;
-
-	if (step->authorize.signature.sigAlg == TPM2_ALG_NULL)
-		return kt_fail(e, KT_E_POLICY,
-			"the policy needs a signed approval, and the file has none");
-	rc = Esys_PolicyGetDigest(kt_tpm_esys(run->tpm), run->session, NO_SESSIONS, &approved);
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_PolicyGetDigest");
-	if (load_signer(run, &step->authorize.key, &key, e) < 0)
-		return -1;
-	status = authorize(run, key, step, approved, e);
-	kt_tpm_flush(run->tpm, key);
-	return status;
 }
 
 static int run_step(struct run *run, const struct kt_policy_step *step, struct kt_error *e)

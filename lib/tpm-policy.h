@@ -20,4 +20,10 @@ struct kt_policy_auth {
 KT_CHECKED int kt_tpm_run_policy(struct kt_tpm *tpm, ESYS_TR session, const struct kt_parent *salt,
 	const struct kt_policy *policy, const struct kt_policy_auth *auth, struct kt_error *e);
 
+/* The ticket that says that the signature of a PolicyAuthorize step is its key's, over `approved`
+ * (and the step's reference). It holds until the owner hierarchy is cleared. Three TPM commands.
+ * KT_E_POLICY if the TPM does not take the signature. */
+KT_CHECKED int kt_tpm_verify_approval(struct kt_tpm *tpm, const struct kt_policy_step *step,
+	const TPM2B_DIGEST *approved, TPMT_TK_VERIFIED *ret_ticket, struct kt_error *e);
+
 #endif

@@ -20,6 +20,7 @@
 #include "lib/tpm-info.h"
 #include "lib/tpm-object.h"
 #include "lib/uuid.h"
+#include "sealtool/policy-key.h"
 #include "sealtool/recipients.h"
 
 #define MODULE "kms-tpm"
@@ -30,6 +31,7 @@ struct options {
 	struct common common;
 	const char *type;
 	struct kt_opt_list pcrs;
+	const char *policy_key;
 	const char *cluster;
 	const char *epoch;
 };
@@ -41,6 +43,9 @@ static const struct kt_opt opts[] = {
 		"new: PCRs the key is bound to, e.g. sha256:7,11 or sha256:7=HEX; if repeated, to "
 		"any of these states",
 		KT_OPT_LIST, offsetof(struct options, pcrs)},
+	{"policy-key", 0, "PUB",
+		"new: instead, to the states that this key approves ('sealtool policy sign')",
+		KT_OPT_TEXT, offsetof(struct options, policy_key)},
 	OPT_OUTPUT(struct options, "new: the key file, which must not exist yet"),
 	{"cluster", 'c', "NAME", "show, list: print the key_id that kms-shim gives it there",
 		KT_OPT_TEXT, offsetof(struct options, cluster)},
@@ -91,13 +96,27 @@ static int name_key(const struct kt_keyfile *file, const struct options *options
 	return 0;
 }
 
+/* The Name by which approvals call their signer; "" if nobody approves. */
+static void name_signer(const struct kt_keyfile *file, char ret_text[KT_NAME_TEXT_MAX])
+{
+	TPM2B_PUBLIC public;
+	TPM2B_NAME name;
+	struct kt_error ignored;
+
+	ret_text[0] = '\0';
+	kt_signer_public_of_point(file->signer, &public);
+	if (file->is_signed && kt_public_name(&public, &name, &ignored) == 0)
+		kt_name_format(&name, ret_text);
+}
+
 static void write_key(const struct kt_keyfile *file, const char *path,
 	const struct key_names *names, const char *name, struct kt_jsonw *w)
 {
-	char version[KT_KEYFILE_VERSION_SIZE], parent[KT_NAME_TEXT_MAX];
+	char version[KT_KEYFILE_VERSION_SIZE], parent[KT_NAME_TEXT_MAX], signer[KT_NAME_TEXT_MAX];
 
 	kt_keyfile_version(file, version);
 	kt_name_format(&file->parent, parent);
+	name_signer(file, signer);
 	kt_jsonw_begin_object(w);
 	kt_jsonw_member(w, "file", path);
 	kt_jsonw_member(w, "type", "hmac");
@@ -105,6 +124,8 @@ static void write_key(const struct kt_keyfile *file, const char *path,
 	kt_jsonw_member(w, "version", version);
 	kt_jsonw_member(w, "name", name);
 	kt_jsonw_member(w, "parent", parent);
+	if (file->is_signed)
+		kt_jsonw_member(w, "signer", signer);
 	kt_jsonw_name(w, "states");
 	kt_jsonw_begin_array(w);
 	for (size_t i = 0; i < file->state_count; i++)
@@ -136,13 +157,16 @@ static void print_pcrs(const struct kt_pcr_set *pcrs)
 static void print_key(const struct kt_keyfile *file, const char *path,
 	const struct key_names *names, const char *name)
 {
-	char version[KT_KEYFILE_VERSION_SIZE], parent[KT_NAME_TEXT_MAX];
+	char version[KT_KEYFILE_VERSION_SIZE], parent[KT_NAME_TEXT_MAX], signer[KT_NAME_TEXT_MAX];
 
 	kt_keyfile_version(file, version);
 	kt_name_format(&file->parent, parent);
+	name_signer(file, signer);
 	printf("file:       %s\nkey:        %s\nversion:    %s\n", path, file->uuid, version);
 	printf("type:       HMAC-SHA256, for kms-shim's module " MODULE "\n");
 	printf("Name:       %s\nparent:     %s\n", name, parent);
+	if (file->is_signed)
+		printf("states:     those that the key with the Name %s approves\n", signer);
 	for (size_t i = 0; i < file->state_count; i++) {
 		if (i > 0)
 			printf("or\n");
@@ -204,7 +228,10 @@ static int list_file(const struct listing *listing, const char *path, struct kt_
 		kt_public_name(&file->key_public, &name, e) < 0)
 		return -1;
 	kt_name_format(&name, name_text);
-	kt_pcr_format(&file->states[0], pcrs);
+	if (file->is_signed)
+		snprintf(pcrs, sizeof(pcrs), "approved states");
+	else
+		kt_pcr_format(&file->states[0], pcrs);
 	if (file->state_count > 1)
 		snprintf(more, sizeof(more), " (%zu states)", file->state_count);
 	if (listing->w != NULL)
@@ -357,6 +384,12 @@ static void warn_of_loss(const struct kt_keyfile *file)
 {
 	char text[KT_PCR_TEXT_MAX];
 
+	if (file->is_signed) {
+		kt_warn("the key works in no state yet: approve one with 'sealtool policy sign "
+			"--for %s', and put it where kms.conf's policy-dir says",
+			file->uuid);
+		return;
+	}
 	kt_pcr_format(&file->states[0], text);
 	kt_warn("the key works only while the PCRs %s have %s: after an update of firmware, Secure "
 		"Boot or boot loader that changes one, what it encrypted is lost, unless it was "
@@ -370,8 +403,9 @@ static int check_new(const struct options *options, struct kt_error *e)
 
 	if (options->type == NULL || strcmp(options->type, "hmac") != 0)
 		return kt_fail(e, KT_E_USAGE, "--type hmac is the only type there is");
-	if (options->pcrs.count == 0)
-		return kt_fail(e, KT_E_USAGE, "to which state? give --pcrs SELECTION");
+	if ((options->pcrs.count == 0) == (options->policy_key == NULL))
+		return kt_fail(e, KT_E_USAGE,
+			"to which state? give --pcrs SELECTION, or --policy-key PUB");
 	if (options->pcrs.count > KT_KEYFILE_STATES_MAX)
 		return kt_fail(e, KT_E_USAGE, "at most %d states: a TPM takes no more alternatives",
 			KT_KEYFILE_STATES_MAX);
@@ -384,9 +418,23 @@ static int check_new(const struct options *options, struct kt_error *e)
 	return 0;
 }
 
-static int choose_states(struct kt_keyfile *file, const struct kt_opt_list *pcrs,
-	struct kt_tpm *tpm, struct kt_error *e)
+static int choose_signer(struct kt_keyfile *file, const char *path, struct kt_error *e)
 {
+	auto_pkey EVP_PKEY *signer = NULL;
+
+	file->is_signed = true;
+	if (policy_key_read_public(path, &signer, e) < 0)
+		return -1;
+	return kt_p256_point(signer, file->signer, e);
+}
+
+static int choose_states(struct kt_keyfile *file, const struct options *options, struct kt_tpm *tpm,
+	struct kt_error *e)
+{
+	const struct kt_opt_list *pcrs = &options->pcrs;
+
+	if (options->policy_key != NULL)
+		return choose_signer(file, options->policy_key, e);
 	for (size_t i = 0; i < pcrs->count; i++)
 		if (choose_pcrs(pcrs->values[i], tpm, &file->states[i], e) < 0)
 			return -1;
@@ -418,7 +466,7 @@ static int make(const struct options *options, struct kt_error *e)
 		return kt_fail_memory(e);
 	if (check_new(options, e) < 0 || kt_tpm_open(options->common.tcti, &tpm, e) < 0 ||
 		kt_srk_load(tpm, &srk, e) < 0 || check_tpm(tpm, e) < 0 ||
-		choose_states(file, &options->pcrs, tpm, e) < 0)
+		choose_states(file, options, tpm, e) < 0)
 		return -1;
 	file->parent = srk.name;
 	if (kt_uuid_new(file->uuid, e) < 0 || make_objects(file, tpm, &srk, e) < 0 ||
@@ -447,7 +495,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (strcmp(argv[first], "list") == 0 && argc - first > 1)
 		return list(argc - first - 1, argv + first + 1, &options, e);
 	return kt_fail(e, KT_E_USAGE,
-		"key: 'new --type hmac --pcrs SELECTION -o FILE', 'list FOLDER|FILE...' or 'show "
+		"key: 'new --type hmac --pcrs SELECTION|--policy-key PUB -o FILE', 'list "
+		"FOLDER|FILE...' or 'show "
 		"FILE'");
 }
 

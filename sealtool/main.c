@@ -21,6 +21,7 @@ static const struct verb *const verbs[] = {
 	&verb_export,
 	&verb_import,
 	&verb_key,
+	&verb_policy,
 	&verb_pcrs,
 	&verb_srk,
 	&verb_doctor,

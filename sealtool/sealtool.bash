@@ -13,12 +13,12 @@ _sealtool()
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover export
-			import key pcrs srk doctor --help --version' -- "$current")
+			import key policy pcrs srk doctor --help --version' -- "$current")
 		return
 	fi
 	case $previous in
 	--for | --for-pcrs | --recovery | --output | -o | --key | -k | --pin-file | --passphrase-file | \
-		--owner-auth-file | --key-auth-file | --policy-auth-file | --endorsement-auth-file | --new-pin-file)
+		--owner-auth-file | --key-auth-file | --policy-auth-file | --policy-key | --pub | --endorsement-auth-file | --new-pin-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
 		return
@@ -37,7 +37,7 @@ _sealtool()
 		compopt -o nospace 2>/dev/null
 		return
 		;;
-	--name | -n | --slot | -s | --parent-name | --cluster | -c | --epoch) return ;;
+	--name | -n | --slot | -s | --parent-name | --cluster | -c | --epoch | --comment) return ;;
 	--type)
 		mapfile -t COMPREPLY < <(compgen -W 'hmac' -- "$current")
 		return
@@ -54,7 +54,8 @@ _sealtool()
 	export) options="--tss2 --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
 	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
 		$pin --owner-auth-file --output --tcti" ;;
-	key) options="--type --pcrs --output --cluster --epoch --json --tcti" ;;
+	key) options="--type --pcrs --policy-key --output --cluster --epoch --json --tcti" ;;
+	policy) options="$key --pub --for --pcrs --for-pcrs --comment --no-passphrase --output --json" ;;
 	pcrs) options="--pcrs --json --tcti" ;;
 	srk) options="--output --json --tcti" ;;
 	doctor) options="--json --tcti" ;;
@@ -66,6 +67,8 @@ _sealtool()
 		mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$current")
 	elif [[ $verb == key ]] && ((COMP_CWORD == 2)); then
 		mapfile -t COMPREPLY < <(compgen -W 'new list show' -- "$current")
+	elif [[ $verb == policy ]] && ((COMP_CWORD == 2)); then
+		mapfile -t COMPREPLY < <(compgen -W 'new-key sign show verify' -- "$current")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null

@@ -78,20 +78,24 @@ static int open_key(struct state *state, const struct kt_host *host, int argc,
 		return -1;
 	if (kt_keyfile_read(path, &file, e) < 0 ||
 		read_recovery(kt_module_arg(argc, argv, "recovery"), &state->recovery, e) < 0 ||
-		kms_tpm_open(file, host->get_item(host->ctx, KT_ITEM_TCTI), &state->key, e) < 0)
+		kms_tpm_open(file, kt_module_arg(argc, argv, "policy-dir"),
+			host->get_item(host->ctx, KT_ITEM_TCTI), &state->key, e) < 0)
 		return -1;
 	memcpy(state->uuid, file->uuid, sizeof(state->uuid));
 	kt_keyfile_version(file, state->version);
 	return unseal_pepper(state, host, path, e);
 }
 
-/* Tells the host what the TPM was asked for this call. */
+/* Tells the host what the TPM was asked for this call, and what was wrong on the way. */
 static void report(struct state *state, const struct kt_host *host)
 {
 	struct kt_tpm_figures figures;
+	const char *warning;
 
 	if (state->key == NULL)
 		return;
+	while ((warning = kms_tpm_next_warning(state->key)) != NULL)
+		host->log(host->ctx, KT_LOG_WARN, "policy-dir: passed over: %s", warning);
 	kms_tpm_take_figures(state->key, &figures);
 	kt_module_count(host, KT_COUNT_COMMANDS, figures.commands);
 	kt_module_count(host, KT_COUNT_RETRIES, figures.retries);
@@ -288,6 +292,7 @@ static enum kt_result kms_decrypt(void *ctx, const struct kt_host *host,
 
 static const struct kt_param params[] = {
 	{"key", "the TPM key file, from sealtool key new", KT_PARAM_REQUIRED | KT_PARAM_FILE},
+	{"policy-dir", "folder of approvals, for keys that work in approved states", KT_PARAM_FILE},
 	{"recovery", "public key that each record's key is wrapped to as well", KT_PARAM_FILE},
 	{0},
 };

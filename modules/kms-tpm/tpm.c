@@ -11,6 +11,7 @@
 #include "lib/tpm-hmac.h"
 #include "lib/tpm-object.h"
 #include "lib/tpm-pcr.h"
+#include "modules/kms-tpm/states.h"
 
 /* A connection and how many keys use it. */
 struct line {
@@ -22,7 +23,8 @@ struct line {
 struct kms_tpm_key {
 	struct line *line;
 	struct kt_keyfile file;
-	size_t state; /* of the file: the one that was found last */
+	struct kms_tpm_states *states;
+	bool has_state; /* the key's policy is that of a state which was found */
 	struct kt_hmac_key key;
 	struct kt_secret *pepper; /* NULL until it was unsealed */
 };
@@ -74,8 +76,8 @@ static int share_line(const char *tcti, struct line **ret_line, struct kt_error 
 KT_AUTO(key, struct kms_tpm_key *, kms_tpm_close)
 #define auto_key __attribute__((cleanup(kt_auto_key)))
 
-int kms_tpm_open(const struct kt_keyfile *file, const char *tcti, struct kms_tpm_key **ret_key,
-	struct kt_error *e)
+int kms_tpm_open(const struct kt_keyfile *file, const char *policy_dir, const char *tcti,
+	struct kms_tpm_key **ret_key, struct kt_error *e)
 {
 	auto_key struct kms_tpm_key *key = calloc(1, sizeof(*key));
 
@@ -85,9 +87,15 @@ int kms_tpm_open(const struct kt_keyfile *file, const char *tcti, struct kms_tpm
 	key->key.public = file->key_public;
 	key->key.private = file->key_private;
 	key->file = *file;
-	if (kt_keyfile_key_policy(file, 0, &key->key.policy, e) < 0 ||
+	if (kms_tpm_states_new(&key->file, policy_dir, &key->states, e) < 0 ||
 		share_line(tcti, &key->line, e) < 0)
 		return -1;
+	/* With a single state there is nothing to look for. */
+	if (!file->is_signed && file->state_count == 1) {
+		if (kms_tpm_states_key_policy(key->states, &key->key.policy, e) < 0)
+			return -1;
+		key->has_state = true;
+	}
 	*ret_key = kt_take(key);
 	return 0;
 }
@@ -99,6 +107,7 @@ void kms_tpm_close(struct kms_tpm_key *key)
 	if (key->line != NULL)
 		kt_hmac_drop_key(key->line->hmac, &key->key);
 	release_line(key->line);
+	kms_tpm_states_free(key->states);
 	kt_secret_free(key->pepper);
 	free(key);
 }
@@ -108,62 +117,73 @@ void kms_tpm_set_deadline(struct kms_tpm_key *key, int64_t deadline_ms)
 	kt_hmac_set_deadline(key->line->hmac, deadline_ms);
 }
 
+const char *kms_tpm_next_warning(struct kms_tpm_key *key)
+{
+	return kms_tpm_states_next_warning(key->states);
+}
+
 void kms_tpm_take_figures(struct kms_tpm_key *key, struct kt_tpm_figures *ret_figures)
 {
 	kt_hmac_take_figures(key->line->hmac, ret_figures);
 }
 
-/* Reads the PCRs of all states, in one command unless they are more than eight. */
-static int read_pcrs(struct kt_tpm *tpm, const struct kt_keyfile *file, struct kt_pcr_set *ret_pcrs,
-	struct kt_error *e)
-{
-	struct kt_pcr_set pcrs = {0};
-
-	for (size_t s = 0; s < file->state_count; s++)
-		for (size_t b = 0; b < file->states[s].count; b++)
-			for (unsigned i = 0; i < KT_PCR_COUNT; i++) {
-				const struct kt_pcr_bank *bank = &file->states[s].banks[b];
-
-				if ((bank->selected >> i & 1) != 0 &&
-					kt_pcr_add(&pcrs, bank->alg, i, NULL, e) < 0)
-					return -1;
-			}
-	if (kt_tpm_read_pcrs(tpm, &pcrs, e) < 0)
-		return -1;
-	*ret_pcrs = pcrs;
-	return 0;
-}
-
 /* Puts the PCRs that differ into the message of a refusal. */
 static int explain(struct kt_tpm *tpm, const struct kms_tpm_key *key, struct kt_error *e)
 {
-	const struct kt_slot_policy words = {.pcrs = key->file.states[key->state]};
+	const char *folder = kms_tpm_states_folder(key->states);
+	size_t count = kms_tpm_states_count(key->states);
+	const struct kt_pcr_set *pcrs = kms_tpm_states_pcrs(key->states);
 
-	if (kt_seal_explain(tpm, &words, false, e) < 0 && key->file.state_count > 1)
-		return kt_hint(e, "and none of the other states fits (%zu in the key file)",
-			key->file.state_count);
+	if (pcrs == NULL) {
+		kt_fail(e, KT_E_POLICY, "policy not satisfied: no state is approved for this key");
+		return kt_hint(e,
+			"sign one with 'sealtool policy sign --for %s', and put it into %s",
+			key->file.uuid, folder);
+	}
+	if (kt_seal_explain(tpm, &(struct kt_slot_policy){.pcrs = *pcrs}, false, e) < 0 &&
+		count > 1)
+		return folder != NULL
+			       ? kt_hint(e,
+					 "and none of the other approvals in %s fits (%zu in all)",
+					 folder, count)
+			       : kt_hint(e,
+					 "and none of the other states fits (%zu in the key file)",
+					 count);
 	return -1;
 }
 
-/* Finds the state that the PCRs are in now, beginning with the one that was found last, and makes
- * the key's policy that of it. */
+/* The PCRs of all states, read in one command unless they are more than eight. */
+static int look(struct kt_tpm *tpm, struct kms_tpm_key *key, bool *ret_found, struct kt_error *e)
+{
+	struct kt_pcr_set pcrs;
+	bool changed;
+
+	if (kms_tpm_states_selection(key->states, &pcrs, e) < 0)
+		return -1;
+	if (!kt_pcr_is_empty(&pcrs) && kt_tpm_read_pcrs(tpm, &pcrs, e) < 0)
+		return -1;
+	*ret_found = kms_tpm_states_choose(key->states, &pcrs, &changed);
+	if (!*ret_found || (!changed && key->has_state))
+		return 0;
+	if (kms_tpm_states_key_policy(key->states, &key->key.policy, e) < 0)
+		return -1;
+	key->key.approval.known = false;
+	key->has_state = true;
+	return 0;
+}
+
+/* Finds the state that the PCRs are in now, and makes the key's policy that of it. An approval that
+ * was put into the folder since is found too. */
 static int find_state(struct kt_tpm *tpm, struct kms_tpm_key *key, struct kt_error *e)
 {
-	const struct kt_keyfile *file = &key->file;
-	struct kt_pcr_set present;
-	char text[256];
+	bool found = false;
 
-	if (read_pcrs(tpm, file, &present, e) < 0)
+	if (look(tpm, key, &found, e) < 0)
 		return -1;
-	for (size_t i = 0; i < file->state_count; i++) {
-		size_t state = (key->state + i) % file->state_count;
-
-		if (kt_pcr_describe_difference(&file->states[state], &present, text, sizeof(text)) >
-			0)
-			continue;
-		key->state = state;
-		return i > 0 ? kt_keyfile_key_policy(file, state, &key->key.policy, e) : 0;
-	}
+	if (!found && kms_tpm_states_reread(key->states) && look(tpm, key, &found, e) < 0)
+		return -1;
+	if (found)
+		return 0;
 	kt_fail(e, KT_E_POLICY, "policy not satisfied");
 	return explain(tpm, key, e);
 }
@@ -177,8 +197,10 @@ static int unseal(struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, st
 	struct kt_policy policy = {0};
 
 	if (kt_parent_check_name(srk, &key->key.parent, e) < 0 ||
-		(key->file.state_count > 1 && find_state(tpm, key, e) < 0) ||
-		kt_keyfile_pepper_policy(&key->file, key->state, &policy, e) < 0)
+		((kms_tpm_states_folder(key->states) != NULL ||
+			 kms_tpm_states_count(key->states) > 1) &&
+			find_state(tpm, key, e) < 0) ||
+		kms_tpm_states_pepper_policy(key->states, &policy, e) < 0)
 		return -1;
 	if (kt_object_unseal(tpm, srk, &object, &policy, &auth, &pepper, e) < 0) {
 		if (e->code == KT_E_POLICY)

@@ -13,8 +13,9 @@
 
 struct kms_tpm_key;
 
-/* The key of a file, on the TPM that `tcti` names. Touches no TPM. */
-KT_CHECKED int kms_tpm_open(const struct kt_keyfile *file, const char *tcti,
+/* The key of a file, on the TPM that `tcti` names, in the states that `policy_dir` approves if it
+ * is a key of that kind (kms_tpm_states_new()). Touches no TPM. */
+KT_CHECKED int kms_tpm_open(const struct kt_keyfile *file, const char *policy_dir, const char *tcti,
 	struct kms_tpm_key **ret_key, struct kt_error *e);
 /* NULL is fine. */
 void kms_tpm_close(struct kms_tpm_key *key);
@@ -24,6 +25,9 @@ void kms_tpm_set_deadline(struct kms_tpm_key *key, int64_t deadline_ms);
 
 /* What the TPM was asked, by all keys that share its connection, since this was asked last. */
 void kms_tpm_take_figures(struct kms_tpm_key *key, struct kt_tpm_figures *ret_figures);
+
+/* What is wrong with an approval in the folder, each once; NULL: nothing more. */
+const char *kms_tpm_next_warning(struct kms_tpm_key *key);
 
 /* Unseals the pepper, unless that was done before. KT_E_POLICY names the PCRs that differ. */
 KT_CHECKED int kms_tpm_unseal_pepper(struct kms_tpm_key *key, struct kt_error *e);

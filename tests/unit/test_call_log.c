@@ -82,7 +82,8 @@ Test(call_log, the_line_is_one_and_cannot_be_forged)
 	/* sha256sum of "abc" (FIPS 180-4) */
 	cr_expect_str_eq(line,
 		"call method=v2.Decrypt uid=a?b??result?OK? "
-		"key_id_hash=sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad "
+		"key_id_hash=sha256:"
+		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad "
 		"result=INVALID_ARGUMENT us=1873 tpm_us=640 commands=3 error=\"no 'such' key\"");
 	memset(note.uid, 'u', KT_KMS_UID_MAX_BYTES);
 	note.uid[KT_KMS_UID_MAX_BYTES] = '\0';

@@ -36,7 +36,8 @@ Test(http_get, takes_what_clients_send)
 
 Test(http_get, head_has_no_body)
 {
-	const char get[] = "GET /metrics HTTP/1.1\r\n\r\n", head[] = "HEAD /metrics HTTP/1.1\r\n\r\n";
+	const char get[] = "GET /metrics HTTP/1.1\r\n\r\n",
+		   head[] = "HEAD /metrics HTTP/1.1\r\n\r\n";
 	struct kt_http_get request;
 
 	cr_assert(kt_http_get_parse(get, strlen(get), "/metrics", &request));

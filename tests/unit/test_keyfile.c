@@ -5,11 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/jwk.h"
 #include "lib/keyfile.h"
 #include "lib/tpm-public.h"
 
 static const char good[] =
 #include "tests/data/keyfile/hmac.inc"
+	;
+
+/* One whose states are approved. */
+static const char signed_by[] =
+#include "tests/data/keyfile/signed.inc"
 	;
 
 static struct kt_keyfile *parse_good(void)
@@ -309,4 +315,67 @@ Test(keyfile, refuses_steps_that_the_policys_digest_does_not_show)
 	cr_assert_eq(kt_tss2key_to_pem(key, &pem, &e), 0);
 	cr_assert_gt(asprintf(&changed, "%.*s%s%s", (int)(first - text), text, pem, second), 0);
 	expect_refused(changed, strlen(changed), "a step before PolicyOR");
+}
+
+Test(keyfile, names_who_approves_its_states)
+{
+	auto_free struct kt_keyfile *file = NULL, *literal = parse_good();
+	auto_free char *text = NULL;
+	auto_pkey EVP_PKEY *signer = NULL, *none = NULL;
+	struct kt_policy key = {0}, pepper = {0};
+	TPM2B_DIGEST digest;
+	struct kt_error e = {0};
+
+	cr_assert_eq(kt_keyfile_parse(signed_by, strlen(signed_by), &file, &e), 0, "%s", e.msg);
+	cr_expect(file->is_signed);
+	cr_expect_eq(file->state_count, 0);
+	cr_expect_str_eq(file->uuid, "7ac6d540-502f-4aab-8d34-a719ff246159");
+	cr_expect_eq(kt_keyfile_signer(file, &signer, &e), 0);
+	cr_assert_eq(kt_keyfile_key_policy(file, 0, &key, &e), 0);
+	cr_assert_eq(key.count, 2);
+	cr_expect_eq(key.steps[0].command, TPM2_CC_PolicyAuthorize);
+	cr_expect_eq(key.steps[0].authorize.ref.size, 36);
+	cr_expect_arr_eq(key.steps[0].authorize.ref.buffer, file->uuid, 36);
+	cr_expect_eq(key.steps[1].command_code, TPM2_CC_HMAC);
+	cr_assert_eq(kt_policy_digest(KT_KEYFILE_ALG, &key, &digest, &e), 0);
+	cr_expect_arr_eq(digest.buffer, file->key_public.publicArea.authPolicy.buffer, 32);
+	cr_assert_eq(kt_keyfile_pepper_policy(file, 0, &pepper, &e), 0);
+	cr_assert_eq(pepper.count, 1);
+	cr_assert_eq(kt_keyfile_format(file, &text, &e), 0);
+	cr_expect_str_eq(text, signed_by);
+	/* One that nobody approves has no signer. */
+	cr_expect_eq(kt_keyfile_signer(literal, &none, &e), -1);
+	cr_expect_eq(e.code, KT_E_INPUT);
+}
+
+/* UUID and signer are parts of both policies: neither can be exchanged. */
+Test(keyfile, an_approved_key_keeps_its_name_and_its_signer)
+{
+	static const char *const edits[][2] = {
+		{"Key-UUID: ", "Key-UUID: 00000000-0000-4000-8000-000000000000\n"},
+		{"Policy-Signer: ", "Policy-Signer: 00\n"},
+		{"Policy-Signer: ", ""},
+		{"Policy-Signer: ",
+			"PCRs: sha256:7="
+			"0000000000000000000000000000000000000000000000000000000000000000\n"},
+		/* The base point of P-256 (SEC 2, 2.4.2), and one that is not on the curve. */
+		{"Policy-Signer: ",
+			"Policy-Signer: "
+			"6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+			"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5\n"},
+		{"Policy-Signer: ",
+			"Policy-Signer: "
+			"6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+			"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f6\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		const char *line = strstr(signed_by, edits[i][0]);
+		const char *rest = strchr(line, '\n') + 1;
+		auto_free char *text = NULL;
+
+		cr_assert(asprintf(&text, "%.*s%s%s", (int)(line - signed_by), signed_by,
+				  edits[i][1], rest) > 0);
+		expect_refused(text, strlen(text), edits[i][1]);
+	}
 }

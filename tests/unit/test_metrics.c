@@ -75,7 +75,8 @@ Test(metrics, counts_calls_by_method_and_code)
 
 Test(metrics, a_histogram_adds_up)
 {
-	static const int64_t us[] = {-5, 0, 99, 100, 101, 200, 201, 3200, 6553600, 6553601, 70000000};
+	static const int64_t us[] = {
+		-5, 0, 99, 100, 101, 200, 201, 3200, 6553600, 6553601, 70000000};
 	auto_free char *text = NULL;
 
 	for (size_t i = 0; i < sizeof(us) / sizeof(us[0]); i++)
@@ -141,7 +142,8 @@ Test(metrics, tells_the_rest)
 	expect_value(text, "kubetpm_kms_last_good_status_timestamp_seconds", "1764151234.007");
 	expect_value(text, "kubetpm_kms_connections", "4");
 	expect_value(text, "kubetpm_kms_queue_length", "5");
-	expect_value(text, "kubetpm_kms_connections_refused_total{reason=\"user_not_allowed\"}", "6");
+	expect_value(
+		text, "kubetpm_kms_connections_refused_total{reason=\"user_not_allowed\"}", "6");
 	expect_value(text, "kubetpm_kms_reloads_total{result=\"error\"}", "7");
 	expect_value(text, "process_resident_memory_bytes", "4096");
 	expect_value(text, "process_cpu_seconds_total", "2.500000");
