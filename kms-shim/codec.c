@@ -9,6 +9,7 @@
 
 #include "kms-shim/kmsv1beta1.pb-c.h"
 #include "kms-shim/kmsv2.pb-c.h"
+#include "kms-shim/record.h"
 
 #define RUNTIME_NAME "kms-shim"
 #define RUNTIME_VERSION "0.1.0" /* v1beta1 wants a semantic version */
@@ -88,23 +89,22 @@ static struct kt_bytes bytes_of(const ProtobufCBinaryData *from)
 }
 
 /* The last entry of a key counts, as proto3 says of maps. */
-static int take_annotation(
-	struct kt_request *r, const V2__Annotation *entry, struct kt_grpc_status *status)
+static int take_annotation(struct kt_kms_record *record, char names[][KT_KMS_FQDN_MAX_BYTES + 1],
+	const V2__Annotation *entry, struct kt_grpc_status *status)
 {
-	struct kt_kms_record *record = &r->record;
 	char name[KT_KMS_FQDN_MAX_BYTES + 1];
 	size_t i = 0;
 
 	if (take_text("an annotation's name", &entry->key, name, sizeof(name), status) < 0)
 		return -1;
-	while (i < record->annotation_count && strcmp(r->names[i], name) != 0)
+	while (i < record->annotation_count && strcmp(names[i], name) != 0)
 		i++;
 	if (i == KT_KMS_ANNOTATIONS_MAX)
 		return kt_grpc_fail(status, KT_GRPC_INVALID_ARGUMENT,
 			"more annotations than this plugin ever wrote");
 	if (i == record->annotation_count) {
-		memcpy(r->names[i], name, sizeof(name));
-		record->annotations[i].name = r->names[i];
+		memcpy(names[i], name, sizeof(name));
+		record->annotations[i].name = names[i];
 		record->annotation_count++;
 	}
 	record->annotations[i].value = bytes_of(&entry->value);
@@ -125,7 +125,7 @@ static int take_decrypt(
 			KT_KMS_CIPHERTEXT_MAX_BYTES);
 	r->record.ciphertext = bytes_of(&m->ciphertext);
 	for (size_t i = 0; i < m->n_annotations; i++)
-		if (take_annotation(r, m->annotations[i], status) < 0)
+		if (take_annotation(&r->record, r->names, m->annotations[i], status) < 0)
 			return -1;
 	for (size_t i = 0; i < r->record.annotation_count; i++)
 		total += strlen(r->names[i]) + r->record.annotations[i].value.len;
@@ -253,28 +253,41 @@ int kt_codec_write_status(const struct kt_kms_status *reply, struct kt_frame *re
 	return write_frame(&m.base, ret_frame, status);
 }
 
+/* A record's annotations as protobuf-c wants them. */
+struct annotations {
+	V2__Annotation entries[KT_KMS_ANNOTATIONS_MAX];
+	V2__Annotation *pointers[KT_KMS_ANNOTATIONS_MAX];
+};
+
+static int list_annotations(const struct kt_kms_record *record, struct annotations *ret_list,
+	struct kt_grpc_status *status)
+{
+	if (record->annotation_count > KT_KMS_ANNOTATIONS_MAX)
+		return kt_grpc_fail(status, KT_GRPC_INTERNAL, "too many annotations");
+	for (size_t i = 0; i < record->annotation_count; i++) {
+		const struct kt_kms_annotation *a = &record->annotations[i];
+
+		v2__annotation__init(&ret_list->entries[i]);
+		ret_list->entries[i].key = text(a->name);
+		ret_list->entries[i].value = binary(a->value.data, a->value.len);
+		ret_list->pointers[i] = &ret_list->entries[i];
+	}
+	return 0;
+}
+
 int kt_codec_write_encrypted(const struct kt_kms_encrypted *reply, struct kt_frame *ret_frame,
 	struct kt_grpc_status *status)
 {
 	const struct kt_kms_record *record = &reply->record;
 	V2__EncryptResponse m = V2__ENCRYPT_RESPONSE__INIT;
-	V2__Annotation entries[KT_KMS_ANNOTATIONS_MAX];
-	V2__Annotation *pointers[KT_KMS_ANNOTATIONS_MAX];
+	struct annotations list;
 
-	if (record->annotation_count > KT_KMS_ANNOTATIONS_MAX)
-		return kt_grpc_fail(status, KT_GRPC_INTERNAL, "too many annotations");
+	if (list_annotations(record, &list, status) < 0)
+		return -1;
 	m.ciphertext = binary(record->ciphertext.data, record->ciphertext.len);
 	m.key_id = text(reply->key_id);
-	for (size_t i = 0; i < record->annotation_count; i++) {
-		const struct kt_kms_annotation *a = &record->annotations[i];
-
-		v2__annotation__init(&entries[i]);
-		entries[i].key = text(a->name);
-		entries[i].value = binary(a->value.data, a->value.len);
-		pointers[i] = &entries[i];
-	}
 	m.n_annotations = record->annotation_count;
-	m.annotations = pointers;
+	m.annotations = list.pointers;
 	return write_frame(&m.base, ret_frame, status);
 }
 
@@ -296,4 +309,110 @@ int kt_codec_write_bytes(
 
 	m.plaintext = binary(data, len);
 	return write_frame(&m.base, ret_frame, status);
+}
+
+static int write_decrypt(
+	const struct kt_question *q, struct kt_frame *ret_frame, struct kt_grpc_status *status)
+{
+	V2__DecryptRequest m = V2__DECRYPT_REQUEST__INIT;
+	struct annotations list;
+
+	if (list_annotations(q->record, &list, status) < 0)
+		return -1;
+	m.ciphertext = binary(q->record->ciphertext.data, q->record->ciphertext.len);
+	m.uid = text(q->uid);
+	m.key_id = text(q->key_id);
+	m.n_annotations = q->record->annotation_count;
+	m.annotations = list.pointers;
+	return write_frame(&m.base, ret_frame, status);
+}
+
+int kt_codec_write_question(enum kt_method method, const struct kt_question *q,
+	struct kt_frame *ret_frame, struct kt_grpc_status *status)
+{
+	V2__StatusRequest ask = V2__STATUS_REQUEST__INIT;
+	V2__EncryptRequest encrypt = V2__ENCRYPT_REQUEST__INIT;
+
+	switch (method) {
+	case KT_METHOD_V2_STATUS:
+		return write_frame(&ask.base, ret_frame, status);
+	case KT_METHOD_V2_ENCRYPT:
+		encrypt.plaintext = binary(q->plaintext, q->plaintext_len);
+		encrypt.uid = text(q->uid);
+		return write_frame(&encrypt.base, ret_frame, status);
+	case KT_METHOD_V2_DECRYPT:
+		return write_decrypt(q, ret_frame, status);
+	default:
+		return kt_grpc_fail(status, KT_GRPC_UNIMPLEMENTED, "no such method");
+	}
+}
+
+/* An answer's faults are the peer's: the same checks, other words. */
+static int fail_reply(const struct kt_grpc_status *status, struct kt_error *e)
+{
+	return kt_fail(
+		e, KT_E_INPUT, "the answer is none that an API server takes: %s", status->text);
+}
+
+static int take_status(struct kt_reply *r, const V2__StatusResponse *m, struct kt_error *e)
+{
+	struct kt_grpc_status status;
+
+	if (take_text("version", &m->version, r->version, sizeof(r->version), &status) < 0 ||
+		take_text("healthz", &m->healthz, r->healthz, sizeof(r->healthz), &status) < 0 ||
+		take_text("key_id", &m->key_id, r->key_id, sizeof(r->key_id), &status) < 0)
+		return fail_reply(&status, e);
+	if (r->key_id[0] == '\0')
+		return kt_fail(e, KT_E_INPUT, "the answer has no key_id");
+	return 0;
+}
+
+static int take_encrypted(struct kt_reply *r, const V2__EncryptResponse *m, struct kt_error *e)
+{
+	struct kt_grpc_status status;
+
+	if (take_text("key_id", &m->key_id, r->key_id, sizeof(r->key_id), &status) < 0)
+		return fail_reply(&status, e);
+	r->record.ciphertext = bytes_of(&m->ciphertext);
+	for (size_t i = 0; i < m->n_annotations; i++)
+		if (take_annotation(&r->record, r->names, m->annotations[i], &status) < 0)
+			return fail_reply(&status, e);
+	if (r->key_id[0] == '\0')
+		return kt_fail(e, KT_E_INPUT, "the answer has no key_id");
+	return kt_kms_record_check(&r->record, KT_E_INPUT, e);
+}
+
+int kt_codec_read_reply(enum kt_method method, const uint8_t *data, size_t len,
+	struct kt_reply **ret_reply, struct kt_error *e)
+{
+	static const uint8_t nothing[1];
+	auto_reply struct kt_reply *r = calloc(1, sizeof(*r));
+	const ProtobufCMessageDescriptor *descriptor =
+		method == KT_METHOD_V2_STATUS	 ? &v2__status_response__descriptor
+		: method == KT_METHOD_V2_ENCRYPT ? &v2__encrypt_response__descriptor
+						 : &v2__decrypt_response__descriptor;
+
+	if (r == NULL)
+		return kt_fail_memory(e);
+	r->record.size = sizeof(r->record);
+	r->message = protobuf_c_message_unpack(descriptor, &wiping, len, len > 0 ? data : nothing);
+	if (r->message == NULL)
+		return kt_fail(e, KT_E_INPUT, "the answer is not what the method gives");
+	if (method == KT_METHOD_V2_STATUS && take_status(r, r->message, e) < 0)
+		return -1;
+	if (method == KT_METHOD_V2_ENCRYPT && take_encrypted(r, r->message, e) < 0)
+		return -1;
+	if (method == KT_METHOD_V2_DECRYPT)
+		r->plaintext = bytes_of(&((V2__DecryptResponse *)r->message)->plaintext);
+	*ret_reply = kt_take(r);
+	return 0;
+}
+
+void kt_reply_free(struct kt_reply *reply)
+{
+	if (reply == NULL)
+		return;
+	if (reply->message != NULL)
+		protobuf_c_message_free_unpacked(reply->message, &wiping);
+	kt_wipe_free(reply);
 }

@@ -48,4 +48,35 @@ KT_CHECKED int kt_codec_write_version(struct kt_frame *ret_frame, struct kt_grpc
 KT_CHECKED int kt_codec_write_bytes(
 	const void *data, size_t len, struct kt_frame *ret_frame, struct kt_grpc_status *status);
 
+/* The client's side, v2 only, for `kms-shim check`. */
+
+/* What is asked; members that the method does not have are not looked at. The frame as above. */
+struct kt_question {
+	const char *uid, *key_id;
+	const void *plaintext;
+	size_t plaintext_len;
+	const struct kt_kms_record *record;
+};
+KT_CHECKED int kt_codec_write_question(enum kt_method method, const struct kt_question *question,
+	struct kt_frame *ret_frame, struct kt_grpc_status *status);
+
+/* What came back; members that the method does not have are empty. */
+struct kt_reply {
+	char version[64], healthz[256];
+	char key_id[KT_KMS_KEY_ID_MAX_BYTES + 1];
+	struct kt_bytes plaintext;
+	struct kt_kms_record record;
+	char names[KT_KMS_ANNOTATIONS_MAX][KT_KMS_FQDN_MAX_BYTES + 1];
+	void *message; /* protobuf-c's, which `plaintext` and `record` point into */
+};
+
+/* A message without its prefix; KT_E_INPUT for what an API server would refuse. */
+KT_CHECKED int kt_codec_read_reply(enum kt_method method, const uint8_t *data, size_t len,
+	struct kt_reply **ret_reply, struct kt_error *e);
+
+/* Wipes. */
+void kt_reply_free(struct kt_reply *reply);
+KT_AUTO(reply, struct kt_reply *, kt_reply_free)
+#define auto_reply __attribute__((cleanup(kt_auto_reply)))
+
 #endif

@@ -43,3 +43,28 @@ void kt_grpc_percent_encode(const char *text, char out[KT_GRPC_PERCENT_MAX_BYTES
 	}
 	out[n] = '\0';
 }
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+				      : -1;
+}
+
+void kt_grpc_percent_decode(const char *value, size_t len, char *ret_text, size_t size)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < len && out + 1 < size; i++) {
+		unsigned char c = (unsigned char)value[i];
+
+		if (c == '%' && i + 2 < len && hex_digit(value[i + 1]) >= 0 &&
+			hex_digit(value[i + 2]) >= 0) {
+			c = (unsigned char)(hex_digit(value[i + 1]) << 4 | hex_digit(value[i + 2]));
+			i += 2;
+		}
+		ret_text[out++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+	}
+	ret_text[out] = '\0';
+}

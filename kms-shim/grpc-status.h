@@ -26,4 +26,7 @@ int kt_grpc_fail_error(struct kt_grpc_status *status, const struct kt_error *e);
 /* The value of a grpc-message field: bytes outside 0x20..0x7e and '%' become %XX. */
 void kt_grpc_percent_encode(const char *text, char out[KT_GRPC_PERCENT_MAX_BYTES]);
 
+/* The way back, into at most `size` bytes; what is no printable ASCII afterwards becomes '?'. */
+void kt_grpc_percent_decode(const char *value, size_t len, char *ret_text, size_t size);
+
 #endif

@@ -5,6 +5,7 @@
 _kms_shim()
 {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local options='--config --verbose --help --version'
 
 	COMPREPLY=()
 	case $previous in
@@ -19,9 +20,15 @@ _kms_shim()
 	--tcti | -T)
 		mapfile -t COMPREPLY < <(compgen -W 'device:/dev/tpmrm0 tabrmd: swtpm:path=' -- "$current")
 		;;
+	--timeout) ;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -W '--config --stdio --module-dir --tcti --verbose --help
-			--version' -- "$current")
+		if [[ ${COMP_WORDS[1]} == check ]] && ((COMP_CWORD > 1)); then
+			options+=' --timeout --status-only --json'
+		else
+			options+=' --stdio --module-dir --tcti'
+			((COMP_CWORD == 1)) && [[ $current != -* ]] && options+=' check'
+		fi
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 		;;
 	esac
 }

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "kms-shim/check.h"
 #include "kms-shim/conf.h"
 #include "kms-shim/kms.h"
 #include "kms-shim/serve.h"
@@ -52,9 +53,75 @@ static const struct kt_opt opts[] = {
 
 static const struct kt_command command = {
 	.program = PROGRAM,
-	.summary = "encrypt Kubernetes Secrets with a key that stays in the TPM",
+	.summary = "encrypt Kubernetes Secrets with a key that stays in the TPM; '" PROGRAM
+		   " check' asks one that runs",
 	.opts = opts,
 };
+
+struct check_options {
+	const char *config;
+	const char *timeout;
+	bool status_only;
+	bool json;
+	bool verbose;
+};
+
+static const struct kt_opt check_opts[] = {
+	{"config", 'c', "FILE", "the configuration, which names the socket (required)", KT_OPT_TEXT,
+		offsetof(struct check_options, config)},
+	{"timeout", 0, "SECONDS", "how long all of it may take (default 5)", KT_OPT_TEXT,
+		offsetof(struct check_options, timeout)},
+	{"status-only", 0, NULL, "ask for Status, and encrypt nothing", KT_OPT_FLAG,
+		offsetof(struct check_options, status_only)},
+	{"json", 'j', NULL, "print JSON for machines", KT_OPT_FLAG,
+		offsetof(struct check_options, json)},
+	{"verbose", 'v', NULL, "say on standard error what is done", KT_OPT_FLAG,
+		offsetof(struct check_options, verbose)},
+	{0},
+};
+
+static const struct kt_command check_command = {
+	.program = PROGRAM,
+	.verb = "check",
+	.summary = "ask the running kms-shim what an API server asks",
+	.opts = check_opts,
+};
+
+static int parse_timeout(const char *text, int64_t *ret_us, struct kt_error *e)
+{
+	char *end;
+	long seconds = text != NULL ? strtol(text, &end, 10) : 5;
+
+	if (text != NULL &&
+		(text[0] < '0' || text[0] > '9' || *end != '\0' || seconds < 1 || seconds > 3600))
+		return kt_fail(e, KT_E_USAGE, "--timeout: 1 to 3600 seconds, not '%s'", text);
+	*ret_us = (int64_t)seconds * 1000000;
+	return 0;
+}
+
+static int run_check(int argc, char *argv[], struct kt_error *e)
+{
+	auto_kms_conf struct kt_kms_conf *conf = NULL;
+	struct check_options options = {0};
+	struct kt_check_options how = {0};
+	bool done = false;
+	int first;
+
+	if (kt_opt_parse(&check_command, argc, argv, &options, &first, &done, e) < 0)
+		return -1;
+	if (done)
+		return 0;
+	kt_log_init(PROGRAM, options.verbose);
+	if (options.config == NULL)
+		return kt_fail(
+			e, KT_E_USAGE, "no --config FILE given; try '" PROGRAM " check --help'");
+	how.status_only = options.status_only;
+	how.json = options.json;
+	if (parse_timeout(options.timeout, &how.timeout_us, e) < 0 ||
+		kt_kms_conf_read(options.config, &conf, e) < 0)
+		return -1;
+	return kt_check(conf, &how, e);
+}
 
 /* From here on a module that reads or writes standard descriptors finds nothing, and our log. */
 static int take_streams(int *ret_in, int *ret_out, struct kt_error *e)
@@ -128,6 +195,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	bool done = false;
 	int first;
 
+	if (argc > 1 && strcmp(argv[1], check_command.verb) == 0)
+		return run_check(argc - 1, argv + 1, e);
 	if (kt_opt_parse(&command, argc, argv, &options, &first, &done, e) < 0)
 		return -1;
 	if (done)

@@ -80,10 +80,21 @@ def sections(page):
 
 
 def check_plain(program, binary, page, completion):
-    options = set(HELP_OPTION.findall(output(binary, "--help")))
-    compare(program, options, "--help", man_options(page), "the man page")
-    compare(program, options, "--help", long_options(complete(completion, program, "--")),
-            "the completion")
+    """A program without verbs, or with one beside what it mostly does: --help names it 'PROGRAM VERB'."""
+    help_text = output(binary, "--help")
+    parts = sections(page)
+    verbs = set(re.findall(r"'%s ([a-z-]+)'" % program, help_text))
+    own = "".join(text for title, text in parts.items() if title not in verbs)
+    cases = [((), own)] + [((verb,), parts.get(verb, "")) for verb in sorted(verbs)]
+    for words, text in cases:
+        what = " ".join((program, *words))
+        options = set(HELP_OPTION.findall(output(binary, *words, "--help")))
+        documented = man_options(text) | (COMMON_OPTIONS if words else set())
+        compare(what, options, "--help", documented, "the man page")
+        compare(what, options, "--help", long_options(complete(completion, program, *words, "--")),
+                "the completion")
+    offered = {w for w in complete(completion, program, "") if not w.startswith("-")}
+    compare(program, verbs, "--help", offered, "the completion")
 
 
 def check_verbs(program, binary, page, completion, verbs):

@@ -256,3 +256,78 @@ Test(grpc_codec, refuses_what_is_no_message)
 		expect_refused(KT_METHOD_V2_DECRYPT, from_hex(cases[i]), cases[i]);
 	}
 }
+
+/* The other side: what we write as an answer is read as one, and a question as a request. */
+Test(grpc_codec, a_client_reads_what_a_server_writes)
+{
+	const struct kt_kms_encrypted encrypted = {.key_id = "key",
+		.record = {.size = sizeof(encrypted.record),
+			.ciphertext = {(const uint8_t *)"cipher", 6},
+			.annotation_count = 1,
+			.annotations = {{ID, {(const uint8_t *)"v", 1}}}}};
+	const struct kt_kms_status status = {"v2", "ok", "key"};
+	struct kt_grpc_status s = {0};
+	struct kt_frame frame = {0};
+	struct kt_reply *reply = NULL;
+	struct kt_request *request = NULL;
+	struct kt_question question = {.uid = "uid-1", .key_id = "key"};
+	struct kt_error e;
+
+	cr_assert_eq(kt_codec_write_status(&status, &frame, &s), 0);
+	cr_assert_eq(
+		kt_codec_read_reply(KT_METHOD_V2_STATUS, frame.data + 5, frame.len - 5, &reply, &e),
+		0, "%s", e.msg);
+	cr_expect_str_eq(reply->version, "v2");
+	cr_expect_str_eq(reply->healthz, "ok");
+	cr_expect_str_eq(reply->key_id, "key");
+	kt_reply_free(reply);
+	kt_wipe_free(frame.data);
+
+	cr_assert_eq(kt_codec_write_encrypted(&encrypted, &frame, &s), 0);
+	cr_assert_eq(kt_codec_read_reply(
+			     KT_METHOD_V2_ENCRYPT, frame.data + 5, frame.len - 5, &reply, &e),
+		0, "%s", e.msg);
+	kt_wipe_free(frame.data);
+	question.record = &reply->record;
+	cr_assert_eq(kt_codec_write_question(KT_METHOD_V2_DECRYPT, &question, &frame, &s), 0);
+	cr_assert_eq(
+		kt_codec_read(KT_METHOD_V2_DECRYPT, frame.data + 5, frame.len - 5, &request, &s),
+		0);
+	cr_expect_str_eq(request->uid, "uid-1");
+	cr_expect_str_eq(request->key_id, "key");
+	cr_expect_eq(request->record.ciphertext.len, 6);
+	cr_expect_str_eq(request->record.annotations[0].name, ID);
+	kt_request_free(request);
+	kt_reply_free(reply);
+	kt_wipe_free(frame.data);
+	cr_expect_eq(kt_codec_write_question(KT_METHOD_V1_VERSION, &question, &frame, &s), -1);
+}
+
+Test(grpc_codec, a_client_refuses_what_an_api_server_would)
+{
+	char long_key[KT_KMS_KEY_ID_MAX_BYTES + 1];
+	struct kt_reply *reply = NULL;
+	struct kt_error e;
+	size_t len;
+
+	memset(long_key, 'k', sizeof(long_key));
+	len = put_field(0, 3, long_key, sizeof(long_key));
+
+	cr_expect_eq(kt_codec_read_reply(KT_METHOD_V2_STATUS, bytes, len, &reply, &e), -1);
+	cr_expect_eq(e.code, KT_E_INPUT);
+	/* No key_id, no ciphertext, a name with a slash, no message at all. */
+	len = put_field(0, 1, "v2", 2);
+	cr_expect_eq(kt_codec_read_reply(KT_METHOD_V2_STATUS, bytes, len, &reply, &e), -1);
+	len = put_field(0, 2, "key", 3);
+	cr_expect_eq(kt_codec_read_reply(KT_METHOD_V2_ENCRYPT, bytes, len, &reply, &e), -1);
+	len = put_field(put_field(put_field(0, 1, "c", 1), 2, "key", 3), 3,
+		"\x0a\x05"
+		"a/b.c",
+		7);
+	cr_expect_eq(kt_codec_read_reply(KT_METHOD_V2_ENCRYPT, bytes, len, &reply, &e), -1);
+	cr_expect_eq(
+		kt_codec_read_reply(KT_METHOD_V2_DECRYPT, (const uint8_t *)"\xff", 1, &reply, &e),
+		-1);
+	cr_expect_eq(e.code, KT_E_INPUT);
+	cr_expect_null(reply);
+}

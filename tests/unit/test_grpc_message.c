@@ -142,3 +142,27 @@ Test(grpc_message, a_failure_never_becomes_success)
 	cr_assert_eq(s.code, KT_GRPC_FAILED_PRECONDITION);
 	cr_assert_eq(strlen(s.text), sizeof(s.text) - 1);
 }
+
+Test(grpc_message, status_texts_are_decoded_as_far_as_they_are_text)
+{
+	static const struct {
+		const char *value, *text;
+	} cases[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"50%25 of%20it", "50% of it"},
+		{"a%0Ab%C3%a4", "a?b??"},
+		{"%", "%"},
+		{"%4", "%4"},
+		{"%zz", "%zz"},
+		{"x\x01y\xff", "x?y?"},
+	};
+	char text[32];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		kt_grpc_percent_decode(cases[i].value, strlen(cases[i].value), text, sizeof(text));
+		cr_expect_str_eq(text, cases[i].text);
+	}
+	kt_grpc_percent_decode("0123456789", 10, text, 5);
+	cr_expect_str_eq(text, "0123");
+}
