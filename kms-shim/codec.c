@@ -9,7 +9,7 @@
 
 #include "kms-shim/kmsv1beta1.pb-c.h"
 #include "kms-shim/kmsv2.pb-c.h"
-#include "kms-shim/record.h"
+#include "lib/kms-limits.h"
 
 #define RUNTIME_NAME "kms-shim"
 #define RUNTIME_VERSION "0.1.0" /* v1beta1 wants a semantic version */

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "kms-shim/kms-v1.h"
-#include "kms-shim/record.h"
+#include "lib/kms-v1.h"
+#include "lib/kms-limits.h"
 #include "lib/host.h"
 #include "lib/key-id.h"
 #include "lib/loader.h"

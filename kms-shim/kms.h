@@ -20,12 +20,10 @@
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/key-id.h"
+#include "lib/kms-limits.h"
 #include "lib/secret.h"
 
-/* Limits: k8s.io/apiserver, storage/value/encrypt/envelope/kmsv2/envelope.go. */
-#define KT_KMS_KEY_ID_MAX_BYTES 1023
-#define KT_KMS_CIPHERTEXT_MAX_BYTES 1024
-#define KT_KMS_ANNOTATIONS_MAX_BYTES 32768
+/* Our own; the API server's are in lib/kms-limits.h. */
 #define KT_KMS_MESSAGE_MAX_BYTES 65536
 #define KT_KMS_UID_MAX_BYTES 256
 

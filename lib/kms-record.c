@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 
 #include "lib/b64.h"
+#include "lib/hkdf.h"
 #include "lib/jwe.h"
 #include "lib/jwk.h"
 
@@ -35,10 +36,6 @@ _Static_assert(KT_RECORD_KEY_BYTES == KT_JWE_CEK_BYTES, "a record's key can be w
 
 KT_AUTO(cipher_ctx, EVP_CIPHER_CTX *, EVP_CIPHER_CTX_free)
 #define auto_cipher_ctx __attribute__((cleanup(kt_auto_cipher_ctx)))
-KT_AUTO(kdf, EVP_KDF *, EVP_KDF_free)
-#define auto_kdf __attribute__((cleanup(kt_auto_kdf)))
-KT_AUTO(kdf_ctx, EVP_KDF_CTX *, EVP_KDF_CTX_free)
-#define auto_kdf_ctx __attribute__((cleanup(kt_auto_kdf_ctx)))
 
 /* What a record's key expands to; on the stack, wiped after use. */
 struct content {
@@ -79,29 +76,6 @@ int kt_record_input(const char *cluster, const char *key_id, const uint8_t id[KT
 	return 0;
 }
 
-/* HKDF-SHA256 (RFC 5869), without salt; `mode` says whether `key` is extracted from first. */
-static int hkdf(int mode, const uint8_t *key, size_t key_len, const uint8_t *info, size_t info_len,
-	uint8_t *ret_out, size_t len, struct kt_error *e)
-{
-	auto_kdf EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	auto_kdf_ctx EVP_KDF_CTX *ctx = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
-	char hash[] = "SHA256";
-	/* OpenSSL takes what it only reads through pointers to non-const. */
-	const OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, hash, 0),
-		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
-		OSSL_PARAM_construct_octet_string(
-			OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, key_len),
-		OSSL_PARAM_construct_octet_string(
-			OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info, info_len),
-		OSSL_PARAM_construct_end(),
-	};
-
-	if (ctx == NULL || EVP_KDF_derive(ctx, ret_out, len, params) != 1)
-		return kt_fail_ssl(e, KT_E_INTERNAL, "key derivation failed");
-	return 0;
-}
-
 int kt_record_key(const uint8_t hmac[KT_RECORD_HMAC_BYTES], const struct kt_secret *pepper,
 	const uint8_t id[KT_RECORD_ID_BYTES], struct kt_secret *key, struct kt_error *e)
 {
@@ -117,7 +91,7 @@ int kt_record_key(const uint8_t hmac[KT_RECORD_HMAC_BYTES], const struct kt_secr
 	memcpy(info + sizeof(LABEL_KEY) - 1, id, KT_RECORD_ID_BYTES);
 	memcpy(material, hmac, KT_RECORD_HMAC_BYTES);
 	memcpy(material + KT_RECORD_HMAC_BYTES, kt_secret_bytes(pepper), kt_secret_len(pepper));
-	status = hkdf(EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, material, sizeof(material), info,
+	status = kt_hkdf(EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND, material, sizeof(material), info,
 		sizeof(info), kt_secret_buffer(key), KT_RECORD_KEY_BYTES, e);
 	OPENSSL_cleanse(material, sizeof(material));
 	if (status < 0)
@@ -132,8 +106,8 @@ static int expand(const struct kt_secret *key, struct content *ret_content, stru
 
 	if (kt_secret_len(key) != KT_RECORD_KEY_BYTES)
 		return kt_fail(e, KT_E_INPUT, "a record's key has %zu bytes", kt_secret_len(key));
-	return hkdf(EVP_KDF_HKDF_MODE_EXPAND_ONLY, kt_secret_bytes(key), KT_RECORD_KEY_BYTES, info,
-		sizeof(info) - 1, (uint8_t *)ret_content, sizeof(*ret_content), e);
+	return kt_hkdf(EVP_KDF_HKDF_MODE_EXPAND_ONLY, kt_secret_bytes(key), KT_RECORD_KEY_BYTES,
+		info, sizeof(info) - 1, (uint8_t *)ret_content, sizeof(*ret_content), e);
 }
 
 static bool encrypt(EVP_CIPHER_CTX *ctx, const struct content *content, struct kt_span bound,

@@ -18,6 +18,7 @@ static const struct verb *const verbs[] = {
 	&verb_reseal,
 	&verb_recipient,
 	&verb_recover,
+	&verb_recover_record,
 	&verb_export,
 	&verb_import,
 	&verb_key,

@@ -12,7 +12,7 @@ _sealtool()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover export
+		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover recover-record export
 			import key policy pcrs srk doctor --help --version' -- "$current")
 		return
 	fi
@@ -51,6 +51,7 @@ _sealtool()
 	reseal) options="--pcrs --slot $pin $new_pin $key --tcti" ;;
 	recipient) options="$recipients --this-tpm --slot $pin $new_pin $key --no-tpm --json --tcti" ;;
 	recover) options="$key --output --force" ;;
+	recover-record) options="$key --path --all --output --force --json" ;;
 	export) options="--tss2 --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
 	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
 		$pin --owner-auth-file --output --tcti" ;;

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "kms-shim/kms-v1.h"
+#include "lib/kms-v1.h"
 #include "lib/auto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

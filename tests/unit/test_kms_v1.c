@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-#include "kms-shim/kms-v1.h"
+#include "lib/kms-v1.h"
 #include "lib/auto.h"
 
 static const uint8_t golden[] = {1, 0, 2, 'K', '1', 0, 3, 'a', 'b', 'c', 2, 3, 'a', '.', 'b', 0, 1,

@@ -4,7 +4,7 @@
  * breaks one for a failure of the provider, and would stop writing. Better said here, with a
  * reason.
  */
-#include "kms-shim/record.h"
+#include "lib/kms-limits.h"
 
 #include <string.h>
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records as the API server will have them. Pure; fuzzed. */
-#ifndef KT_KMS_SHIM_RECORD_H
-#define KT_KMS_SHIM_RECORD_H
+/*
+ * The API server's limits on what a KMS plugin gives it (k8s.io/apiserver,
+ * storage/value/encrypt/envelope/kmsv2/envelope.go), and records within them. Pure; fuzzed.
+ */
+#ifndef KT_LIB_KMS_LIMITS_H
+#define KT_LIB_KMS_LIMITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,9 +12,11 @@
 
 #include <kubetpm/module.h>
 
-#include "kms-shim/kms.h"
 #include "lib/error.h"
 
+#define KT_KMS_KEY_ID_MAX_BYTES 1023
+#define KT_KMS_CIPHERTEXT_MAX_BYTES 1024
+#define KT_KMS_ANNOTATIONS_MAX_BYTES 32768
 #define KT_KMS_NAME_MAX_BYTES 254 /* an FQDN with its final dot */
 
 /* A bare, fully qualified domain name, as k8s.io/apimachinery's IsFullyQualifiedDomainName() has

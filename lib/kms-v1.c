@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packing and unpacking. The reader takes exactly what the writer makes: one record, one text. */
-#include "kms-shim/kms-v1.h"
+#include "lib/kms-v1.h"
 
 #include <stdlib.h>
 #include <string.h>

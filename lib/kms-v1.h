@@ -3,14 +3,14 @@
  * KMS v1beta1 has no place for a key id and annotations: its one ciphertext carries them, and so a
  * whole record. Pure; fuzzed.
  */
-#ifndef KT_KMS_SHIM_KMS_V1_H
-#define KT_KMS_SHIM_KMS_V1_H
+#ifndef KT_LIB_KMS_V1_H
+#define KT_LIB_KMS_V1_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kms-shim/record.h"
 #include "lib/error.h"
+#include "lib/kms-limits.h"
 
 /* A record taken out of a v1beta1 ciphertext: the bytes are borrowed from it, the texts lie here.
  */
