@@ -10,6 +10,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "kms-shim/h2-field.h"
 #include "kms-shim/h2-memory.h"
 #include "kms-shim/listener.h"
 #include "kms-shim/worker.h"
@@ -272,18 +273,6 @@ static int receive(struct kt_client *c, struct kt_error *e)
 	return 0;
 }
 
-/* nghttp2 copies the fields, but has no const for them. */
-static nghttp2_nv field(const char *name, const char *value)
-{
-	union {
-		const char *from;
-		uint8_t *to;
-	} n = {.from = name}, v = {.from = value};
-
-	return (nghttp2_nv){
-		.name = n.to, .value = v.to, .namelen = strlen(name), .valuelen = strlen(value)};
-}
-
 static int submit(struct kt_client *c, enum kt_method method, struct kt_error *e)
 {
 	const char *word = strchr(kt_method_name(method), '.') + 1;
@@ -295,14 +284,14 @@ static int submit(struct kt_client *c, enum kt_method method, struct kt_error *e
 	snprintf(path, sizeof(path), PATH_PREFIX "%s", word);
 	snprintf(timeout, sizeof(timeout), "%lldm",
 		(long long)((c->deadline_us - kt_now_us()) / 1000 + 1));
-	fields[n++] = field(":method", "POST");
-	fields[n++] = field(":scheme", "http");
-	fields[n++] = field(":path", path);
-	fields[n++] = field(":authority", "localhost");
-	fields[n++] = field("content-type", "application/grpc");
-	fields[n++] = field("te", "trailers");
-	fields[n++] = field("user-agent", "kms-shim-check/" KT_VERSION);
-	fields[n++] = field("grpc-timeout", timeout);
+	fields[n++] = kt_h2_field(":method", "POST");
+	fields[n++] = kt_h2_field(":scheme", "http");
+	fields[n++] = kt_h2_field(":path", path);
+	fields[n++] = kt_h2_field(":authority", "localhost");
+	fields[n++] = kt_h2_field("content-type", "application/grpc");
+	fields[n++] = kt_h2_field("te", "trailers");
+	fields[n++] = kt_h2_field("user-agent", "kms-shim-check/" KT_VERSION);
+	fields[n++] = kt_h2_field("grpc-timeout", timeout);
 	c->stream = nghttp2_submit_request(c->h2, NULL, fields, n, &provider, NULL);
 	return c->stream > 0 ? 0 : kt_fail_memory(e);
 }

@@ -15,6 +15,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "kms-shim/frames.h"
+#include "kms-shim/h2-field.h"
 #include "kms-shim/h2-memory.h"
 #include "kms-shim/outbox.h"
 #include "lib/log.h"
@@ -77,18 +78,6 @@ static struct stream *stream_of(struct kt_session *s, int32_t id)
 	return nghttp2_session_get_stream_user_data(s->h2, id);
 }
 
-static nghttp2_nv field(const char *name, const char *value)
-{
-	/* nghttp2 copies both, but has no const for them. */
-	union {
-		const char *from;
-		uint8_t *to;
-	} n = {.from = name}, v = {.from = value};
-
-	return (nghttp2_nv){
-		.name = n.to, .value = v.to, .namelen = strlen(name), .valuelen = strlen(value)};
-}
-
 static void note_answer(struct kt_session *s, const struct stream *stream,
 	const struct kt_grpc_status *status, bool had_job)
 {
@@ -108,12 +97,12 @@ static int submit_refusal(
 	snprintf(code, sizeof(code), "%d", (int)status->code);
 	snprintf(http, sizeof(http), "%u",
 		stream->call.http_status != 0 ? stream->call.http_status : 200);
-	fields[n++] = field(":status", http);
-	fields[n++] = field("content-type", "application/grpc");
-	fields[n++] = field("grpc-status", code);
-	fields[n++] = field("grpc-message", message);
+	fields[n++] = kt_h2_field(":status", http);
+	fields[n++] = kt_h2_field("content-type", "application/grpc");
+	fields[n++] = kt_h2_field("grpc-status", code);
+	fields[n++] = kt_h2_field("grpc-message", message);
 	if (status->code == KT_GRPC_UNIMPLEMENTED)
-		fields[n++] = field("grpc-accept-encoding", "identity");
+		fields[n++] = kt_h2_field("grpc-accept-encoding", "identity");
 	stream->answered = true;
 	drop_message(s, stream);
 	return nghttp2_submit_response(s->h2, stream->id, fields, n, /* data= */ NULL);
@@ -139,7 +128,7 @@ static ssize_t read_reply(nghttp2_session *h2, int32_t id, uint8_t *buffer, size
 {
 	struct kt_job *job = source->ptr;
 	size_t n = job->reply.len - job->sent;
-	nghttp2_nv trailer = field("grpc-status", "0");
+	nghttp2_nv trailer = kt_h2_field("grpc-status", "0");
 
 	(void)user_data;
 	if (n > size)
@@ -156,7 +145,8 @@ static ssize_t read_reply(nghttp2_session *h2, int32_t id, uint8_t *buffer, size
 
 static int submit_reply(struct kt_session *s, struct stream *stream, struct kt_job *job)
 {
-	nghttp2_nv fields[] = {field(":status", "200"), field("content-type", "application/grpc")};
+	nghttp2_nv fields[] = {
+		kt_h2_field(":status", "200"), kt_h2_field("content-type", "application/grpc")};
 	nghttp2_data_provider provider = {.source.ptr = job, .read_callback = read_reply};
 
 	stream->answered = s->served = true;

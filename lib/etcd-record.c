@@ -52,8 +52,8 @@ static bool read_bytes(struct input *in, struct kt_span *ret_bytes)
 	return true;
 }
 
-/* A field's number, and its bytes (wire type 2), else NULL and its value (0). Others do not occur in
- * these messages, and would have to be skipped by rules of their own. */
+/* A field's number, and its bytes (wire type 2), else NULL and its value (0). Others do not occur
+ * in these messages, and would have to be skipped by rules of their own. */
 static bool read_field(
 	struct input *in, unsigned *ret_number, struct kt_span *ret_bytes, uint64_t *ret_value)
 {

@@ -18,7 +18,7 @@ group() {
 		'python3-grpcio python3-protobuf python3-hpack nghttp2-client strace' ;;
 	fuzz) echo 'clang llvm libclang-rt-14-dev|libclang-rt-19-dev' ;;
 	lint) echo 'clang clang-format clang-tidy cppcheck shellcheck groff-base binutils git python3' ;;
-	bench) echo 'clevis clevis-tpm2 hyperfine time jose' ;;
+	bench) echo 'clevis clevis-tpm2 hyperfine time jose nghttp2-client golang-go golang-google-grpc-dev' ;;
 	coverage) echo 'python3' ;;
 	*)
 		echo "deps.sh: unknown group '$1' (build demo check fuzz lint bench coverage)" >&2
