@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/io.h"
+#include "lib/seal-approve.h"
 #include "lib/seal-explain.h"
 #include "lib/tpm-object.h"
 #include "lib/wrap.h"
@@ -170,7 +171,7 @@ static bool has_recovery(const struct kt_sealed *sealed)
 }
 
 static int open_slot(const struct kt_sealed *sealed, size_t index, struct kt_tpm *tpm,
-	const struct kt_parent *srk, const struct kt_secret *pin, struct kt_secret **ret_cek,
+	const struct kt_parent *srk, const struct kt_seal_means *means, struct kt_secret **ret_cek,
 	struct kt_error *e)
 {
 	const struct kt_recipient *recipient = &sealed->recipients[index];
@@ -179,18 +180,21 @@ static int open_slot(const struct kt_sealed *sealed, size_t index, struct kt_tpm
 		.private = &recipient->slot->private,
 		.seed = recipient->slot->has_secret ? &recipient->slot->secret : NULL,
 	};
-	const struct kt_object_auth auth = {.value = recipient->words.pin ? pin : NULL};
+	const struct kt_object_auth auth = {.value = recipient->words.pin ? means->pin : NULL};
 	struct kt_policy policy = {0};
 
 	if (!recipient->words_agree)
 		return kt_fail(e, KT_E_INPUT,
 			"the slot's policy in words is not the policy of its digest: the file was "
 			"changed");
-	if (recipient->words.pin && pin == NULL)
+	if (recipient->words.pin && means->pin == NULL)
 		return kt_fail(e, KT_E_PIN,
 			"the slot has a PIN; give it with --pin or --pin-file (pin-file= in a "
 			"profile)");
 	if (kt_slot_policy_steps(&recipient->words, &policy, e) < 0)
+		return -1;
+	if (recipient->words.is_signed &&
+		kt_seal_approve(tpm, &recipient->words, means->policy_dir, &policy, e) < 0)
 		return -1;
 	if (kt_object_unseal(tpm, srk, &object, &policy, &auth, ret_cek, e) == 0)
 		return 0;
@@ -204,7 +208,7 @@ static int open_slot(const struct kt_sealed *sealed, size_t index, struct kt_tpm
 static bool worth_another_slot(enum kt_code code)
 {
 	return code == KT_E_POLICY || code == KT_E_PIN || code == KT_E_LOCKOUT ||
-	       code == KT_E_INPUT;
+	       code == KT_E_INPUT || code == KT_E_USAGE;
 }
 
 static int fail_no_slot(
@@ -264,7 +268,7 @@ static void note_attempt(struct attempts *attempts, size_t slot, struct kt_error
 
 /* Tries the slots with, or those without a PIN. 0 if one opened. */
 static int try_slots(const struct kt_sealed *sealed, struct kt_tpm *tpm,
-	const struct kt_parent *srk, const struct kt_secret *pin, bool with_pin,
+	const struct kt_parent *srk, const struct kt_seal_means *means, bool with_pin,
 	struct attempts *attempts, size_t *ret_slot, struct kt_secret **ret_cek)
 {
 	for (size_t i = 0; i < sealed->count && !attempts->give_up; i++) {
@@ -274,7 +278,7 @@ static int try_slots(const struct kt_sealed *sealed, struct kt_tpm *tpm,
 		if (recipient->kind != KT_RECIPIENT_TPM2 || !kt_seal_is_local(recipient, srk) ||
 			recipient->words.pin != with_pin || (with_pin && attempts->pin_tried))
 			continue;
-		if (open_slot(sealed, i, tpm, srk, pin, ret_cek, &failure) == 0) {
+		if (open_slot(sealed, i, tpm, srk, means, ret_cek, &failure) == 0) {
 			*ret_slot = i;
 			return 0;
 		}
@@ -285,16 +289,16 @@ static int try_slots(const struct kt_sealed *sealed, struct kt_tpm *tpm,
 
 /* A PIN that is given is tried first, so that it is proven where it can be; else last. */
 static int open_cek(const struct kt_sealed *sealed, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct kt_secret *pin, size_t *ret_slot, struct kt_secret **ret_cek,
+	const struct kt_seal_means *means, size_t *ret_slot, struct kt_secret **ret_cek,
 	struct kt_error *e)
 {
 	struct attempts attempts = {.local = count_local(sealed, srk)};
-	bool first = pin != NULL;
+	bool first = means->pin != NULL;
 
 	if (attempts.local == 0)
 		return fail_no_slot(sealed, srk, e);
-	if (try_slots(sealed, tpm, srk, pin, first, &attempts, ret_slot, ret_cek) == 0 ||
-		try_slots(sealed, tpm, srk, pin, !first, &attempts, ret_slot, ret_cek) == 0)
+	if (try_slots(sealed, tpm, srk, means, first, &attempts, ret_slot, ret_cek) == 0 ||
+		try_slots(sealed, tpm, srk, means, !first, &attempts, ret_slot, ret_cek) == 0)
 		return 0;
 	*e = attempts.error;
 	return -1;
@@ -308,13 +312,13 @@ static int decrypt(const struct kt_sealed *sealed, const struct kt_secret *cek,
 }
 
 int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *tpm,
-	const struct kt_parent *srk, const struct kt_secret *pin, size_t *ret_slot,
+	const struct kt_parent *srk, const struct kt_seal_means *means, size_t *ret_slot,
 	struct kt_secret **ret_secret, struct kt_error *e)
 {
 	auto_secret struct kt_secret *cek = NULL;
 	size_t slot;
 
-	if (open_cek(sealed, tpm, srk, pin, &slot, &cek, e) < 0 ||
+	if (open_cek(sealed, tpm, srk, means, &slot, &cek, e) < 0 ||
 		decrypt(sealed, cek, ret_secret, e) < 0)
 		return -1;
 	if (ret_slot != NULL)
@@ -344,7 +348,7 @@ int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *key,
 }
 
 int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
-	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e)
+	const struct kt_seal_means *means, struct kt_secret **ret_secret, struct kt_error *e)
 {
 	auto_free uint8_t *text = NULL;
 	auto_sealed struct kt_sealed *sealed = NULL;
@@ -361,7 +365,7 @@ int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
 			"%s: sealed for purpose \"%s\", not \"%s\"; seal it anew for this purpose",
 			path, sealed->purpose, purpose);
 	if (kt_tpm_open(tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
-		kt_seal_open_tpm(sealed, tpm, &srk, pin, NULL, ret_secret, e) < 0)
+		kt_seal_open_tpm(sealed, tpm, &srk, means, NULL, ret_secret, e) < 0)
 		return kt_wrap(e, "%s", path);
 	return 0;
 }

@@ -14,6 +14,12 @@
 #define KT_PURPOSE_EXEC "exec-credential"
 #define KT_PURPOSE_IMAGE "image-credential"
 
+/* What opening may take besides the TPM; borrowed, each may be NULL. */
+struct kt_seal_means {
+	const struct kt_secret *pin;
+	const char *policy_dir; /* folder of approvals (lib/approvals.h) */
+};
+
 /* Reads and parses `path`; the error names it. */
 KT_CHECKED int kt_seal_read(const char *path, struct kt_sealed **ret_sealed, struct kt_error *e);
 
@@ -35,12 +41,12 @@ KT_CHECKED int kt_seal_encrypt(struct kt_sealed *sealed, struct kt_tpm *tpm,
 /*
  * Opens with this machine's TPM: the first slot that opens wins; *ret_slot (may be NULL) tells
  * which. A PIN is tried on one slot only, since wrong ones are counted. Six TPM commands, a seventh
- * for a PIN, another for an imported slot. KT_E_POLICY (the message tells which PCR differs),
- * KT_E_PIN (and how many tries are left), KT_E_LOCKOUT, KT_E_WRONG_TPM (no slot for this machine),
- * KT_E_NOT_PROVISIONED, KT_E_INPUT ...
+ * for a PIN, another for an imported slot, six for an approval. KT_E_POLICY (the message tells
+ * which PCR differs), KT_E_PIN (and how many tries are left), KT_E_LOCKOUT, KT_E_WRONG_TPM (no slot
+ * for this machine), KT_E_NOT_PROVISIONED, KT_E_INPUT ...
  */
 KT_CHECKED int kt_seal_open_tpm(const struct kt_sealed *sealed, struct kt_tpm *tpm,
-	const struct kt_parent *srk, const struct kt_secret *pin, size_t *ret_slot,
+	const struct kt_parent *srk, const struct kt_seal_means *means, size_t *ret_slot,
 	struct kt_secret **ret_secret, struct kt_error *e);
 
 /* Does a slot belong to the machine with this storage root key (which may be NULL)? */
@@ -54,6 +60,6 @@ KT_CHECKED int kt_seal_open_recovery(const struct kt_sealed *sealed, EVP_PKEY *k
  * and not writable by others, insists on `purpose`, opens with the
  * TPM at `tcti` (see kt_tpm_open), and lets go of the TPM. */
 KT_CHECKED int kt_sealed_open(const char *path, const char *purpose, const char *tcti,
-	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e);
+	const struct kt_seal_means *means, struct kt_secret **ret_secret, struct kt_error *e);
 
 #endif

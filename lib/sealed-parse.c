@@ -247,9 +247,16 @@ static int parse_slots(struct json_object *file, struct kt_sealed *sealed, struc
 	if (json_object_array_length(slots) != sealed->count)
 		return kt_fail(
 			e, KT_E_INPUT, "not as many slots as recipients in the protected header");
-	for (size_t i = 0; i < sealed->count; i++)
-		if (parse_slot(json_object_array_get_idx(slots, i), &sealed->recipients[i], e) < 0)
+	for (size_t i = 0; i < sealed->count; i++) {
+		struct kt_recipient *recipient = &sealed->recipients[i];
+
+		if (parse_slot(json_object_array_get_idx(slots, i), recipient, e) < 0)
 			return kt_wrap(e, "slot %zu", i);
+		/* Approvals are for this file, and no other. */
+		if (recipient->words.is_signed &&
+			strcmp(recipient->words.approved_for, sealed->kid) != 0)
+			recipient->words_agree = false;
+	}
 	return 0;
 }
 

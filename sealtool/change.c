@@ -28,6 +28,7 @@ static int open_tpm(struct change *change, const struct common *common, struct k
 
 static int open_secret(struct change *change, const struct common *common, struct kt_error *e)
 {
+	const struct kt_seal_means means = {.pin = change->pin, .policy_dir = common->policy_dir};
 	auto_pkey EVP_PKEY *key = NULL;
 	size_t slot;
 
@@ -37,7 +38,7 @@ static int open_secret(struct change *change, const struct common *common, struc
 			return -1;
 		return kt_seal_open_recovery(change->sealed, key, &change->secret, e);
 	}
-	if (kt_seal_open_tpm(change->sealed, change->tpm, &change->srk, change->pin, &slot,
+	if (kt_seal_open_tpm(change->sealed, change->tpm, &change->srk, &means, &slot,
 		    &change->secret, e) < 0)
 		return -1;
 	change->opened_by = (long)slot;

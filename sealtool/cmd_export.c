@@ -23,6 +23,7 @@ static const struct kt_opt opts[] = {
 	{"pcrs", 0, "SELECTION", "bind to these PCRs (default: those of this machine's slot)",
 		KT_OPT_TEXT, offsetof(struct options, pcrs)},
 	OPT_PIN(struct options),
+	OPT_POLICY_DIR(struct options),
 	OPT_NEW_PIN(struct options, "for the exported key"),
 	OPT_OUTPUT(struct options, "the TSS2 key file (default: standard output)"),
 	OPT_OWNER_AUTH(struct options),
@@ -39,6 +40,11 @@ static int choose_words(const struct kt_recipient *slot, const struct options *o
 	struct kt_slot_policy words = slot->words;
 
 	words.pin = words.pin || new_pin;
+	/* What approves it is this file's UUID, which an exported one does not have. */
+	if (words.is_signed && options->pcrs == NULL)
+		return kt_fail(e, KT_E_USAGE,
+			"the file opens in approved states; an exported one needs --pcrs");
+	words.is_signed = false;
 	if (options->pcrs != NULL && choose_pcrs(options->pcrs, tpm, &words.pcrs, e) < 0)
 		return -1;
 	*ret_words = words;
@@ -79,6 +85,8 @@ struct inputs {
 static int make_key(const struct inputs *in, const struct options *options, struct kt_tss2key *key,
 	struct kt_error *e)
 {
+	const struct kt_seal_means means = {
+		.pin = in->pin, .policy_dir = options->common.policy_dir};
 	auto_secret struct kt_secret *secret = NULL;
 	auto_tpm struct kt_tpm *tpm = NULL;
 	struct kt_slot_policy words;
@@ -87,7 +95,7 @@ static int make_key(const struct inputs *in, const struct options *options, stru
 	size_t slot = 0;
 
 	if (kt_tpm_open(options->common.tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
-		kt_seal_open_tpm(in->sealed, tpm, &srk, in->pin, &slot, &secret, e) < 0)
+		kt_seal_open_tpm(in->sealed, tpm, &srk, &means, &slot, &secret, e) < 0)
 		return -1;
 	if (kt_secret_len(secret) > KT_SEALED_DATA_MAX_BYTES)
 		return kt_fail(e, KT_E_INPUT,

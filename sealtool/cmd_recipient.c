@@ -25,6 +25,7 @@ static const struct kt_opt opts[] = {
 	{"slot", 's', "N", "remove: which slot, as 'recipient list' numbers them", KT_OPT_TEXT,
 		offsetof(struct options, slot)},
 	OPT_PIN(struct options),
+	OPT_POLICY_DIR(struct options),
 	OPT_NEW_PIN(struct options, "for the new slot, and those of this machine that have one"),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
 	OPT_NO_TPM(struct options),
@@ -39,7 +40,7 @@ static int add(struct change *change, const struct options *options, struct kt_e
 {
 	const struct recipient_options *new = &options->recipients;
 	bool pin = change->new_pin != NULL;
-	bool this_tpm = options->this_tpm || new->pcrs != NULL || pin;
+	bool this_tpm = options->this_tpm || new->pcrs != NULL || new->policy_key != NULL || pin;
 
 	if (this_tpm && change->tpm == NULL)
 		return kt_fail(
@@ -87,11 +88,13 @@ static int check_options(bool adding, const struct options *options, struct kt_e
 	if (!adding && options->slot == NULL)
 		return kt_fail(
 			e, KT_E_USAGE, "which one? give --slot N, as 'recipient list' shows");
-	if (adding && !options->this_tpm && new->pcrs == NULL &&new->for_keys.count == 0 &&
+	if (adding && !options->this_tpm &&
+		new->pcrs == NULL &&new->policy_key == NULL &&new->for_keys.count == 0 &&
 		new->recovery.count == 0 && !options->common.new_pin &&
 		options->common.new_pin_file == NULL)
 		return kt_fail(e, KT_E_USAGE,
-			"whom to add? give --pcrs, --this-tpm, --new-pin, --for or --recovery");
+			"whom to add? give --pcrs, --policy-key, --this-tpm, --new-pin, --for or "
+			"--recovery");
 	return 0;
 }
 

@@ -23,6 +23,7 @@ static const struct kt_opt opts[] = {
 		"which slot (default: the one that opened, or the only one of this machine)",
 		KT_OPT_TEXT, offsetof(struct options, slot)},
 	OPT_PIN(struct options),
+	OPT_POLICY_DIR(struct options),
 	OPT_NEW_PIN(struct options, "for the slots of this machine that have one"),
 	OPT_KEY(struct options, "open the file with this recovery key instead of the TPM"),
 	OPT_TCTI(struct options),
@@ -85,7 +86,9 @@ static int rebind(struct kt_recipient *recipient, const struct options *options,
 		return kt_fail(e, KT_E_REFUSED,
 			"the slot's policy in words is not the policy of its digest: the file was "
 			"changed");
-	if (options->pcrs == NULL) {
+	if (options->pcrs == NULL && recipient->words.is_signed) {
+		words = recipient->words;
+	} else if (options->pcrs == NULL) {
 		words.pcrs = recipient->words.pcrs;
 		if (kt_tpm_read_pcrs(tpm, &words.pcrs, e) < 0)
 			return -1;

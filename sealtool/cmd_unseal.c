@@ -12,6 +12,7 @@ struct options {
 
 static const struct kt_opt opts[] = {
 	OPT_PIN(struct options),
+	OPT_POLICY_DIR(struct options),
 	{"purpose", 'p', "PURPOSE", "refuse a file that was sealed for another purpose",
 		KT_OPT_TEXT, offsetof(struct options, purpose)},
 	OPT_OUTPUT(struct options, "write the secret there (default: standard output)"),

@@ -93,6 +93,7 @@ int read_recovery_key(const struct common *common, EVP_PKEY **ret_key, struct kt
 int open_sealed(const struct kt_sealed *sealed, const struct common *common,
 	const struct kt_secret *pin, struct kt_secret **ret_secret, struct kt_error *e)
 {
+	const struct kt_seal_means means = {.pin = pin, .policy_dir = common->policy_dir};
 	auto_tpm struct kt_tpm *tpm = NULL;
 	auto_pkey EVP_PKEY *key = NULL;
 	struct kt_parent srk;
@@ -104,7 +105,7 @@ int open_sealed(const struct kt_sealed *sealed, const struct common *common,
 	}
 	if (kt_tpm_open(common->tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0)
 		return -1;
-	return kt_seal_open_tpm(sealed, tpm, &srk, pin, NULL, ret_secret, e);
+	return kt_seal_open_tpm(sealed, tpm, &srk, &means, NULL, ret_secret, e);
 }
 
 int read_stdin_secret(struct kt_secret **ret_secret, struct kt_error *e)

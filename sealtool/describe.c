@@ -86,15 +86,32 @@ static void print_pcrs(const struct kt_pcr_set *pcrs)
 		}
 }
 
+/* The Name by which approvals call it. */
+static void name_signer(const struct kt_slot_policy *words, char ret_text[KT_NAME_TEXT_MAX])
+{
+	struct kt_error ignored;
+	TPM2B_PUBLIC public;
+	TPM2B_NAME name;
+
+	ret_text[0] = '\0';
+	kt_signer_public_of_point(words->signer, &public);
+	if (kt_public_name(&public, &name, &ignored) == 0)
+		kt_name_format(&name, ret_text);
+}
+
 static void print_tpm(size_t index, const struct kt_recipient *recipient)
 {
-	char name[KT_NAME_TEXT_MAX], digest[2 * sizeof(TPMU_HA) + 1];
+	char name[KT_NAME_TEXT_MAX], digest[2 * sizeof(TPMU_HA) + 1], signer[KT_NAME_TEXT_MAX];
 
 	kt_name_format(&recipient->name, name);
 	kt_hex_encode(recipient->policy.buffer, recipient->policy.size, digest);
 	printf("slot %zu:  TPM with storage key %s%s\n", index, name,
 		recipient->slot->has_secret ? " (made elsewhere, to be imported)" : "");
+	name_signer(&recipient->words, signer);
 	print_pcrs(&recipient->words.pcrs);
+	if (recipient->words.is_signed)
+		printf("         needs a state that this key approves for %s: %s\n",
+			recipient->words.approved_for, signer);
 	if (recipient->words.pin)
 		printf("         needs a PIN\n");
 	if (recipient->policy.size == 0)

@@ -12,10 +12,12 @@
 #include "lib/pcr-file.h"
 #include "lib/tpm-pcr.h"
 #include "lib/uuid.h"
+#include "sealtool/policy-key.h"
 
 bool wants_this_tpm(const struct recipient_options *options, const struct common *common)
 {
-	return options->pcrs != NULL || common->pin || common->pin_file != NULL ||
+	return options->pcrs != NULL || options->policy_key != NULL || common->pin ||
+	       common->pin_file != NULL ||
 	       (options->for_keys.count == 0 && options->recovery.count == 0);
 }
 
@@ -129,12 +131,33 @@ int choose_pcrs(
 	return 0;
 }
 
+/* Approvals are for this file: its UUID stays, whatever becomes of its recipients. */
+static int choose_signer(const char *path, const struct kt_sealed *sealed,
+	struct kt_slot_policy *words, struct kt_error *e)
+{
+	auto_pkey EVP_PKEY *signer = NULL;
+
+	if (policy_key_read_public(path, &signer, e) < 0 ||
+		kt_p256_point(signer, words->signer, e) < 0)
+		return -1;
+	memcpy(words->approved_for, sealed->kid, sizeof(words->approved_for));
+	words->is_signed = true;
+	kt_warn("the slot opens in no state yet: approve one with 'sealtool policy sign --for %s'",
+		sealed->kid);
+	return 0;
+}
+
 int add_this_tpm(struct kt_sealed *sealed, const struct recipient_options *options, bool pin,
 	struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
 {
 	struct kt_slot_policy words = {.pin = pin};
 
+	if (options->pcrs != NULL && options->policy_key != NULL)
+		return kt_fail(e, KT_E_USAGE, "--pcrs and --policy-key exclude each other");
 	if (options->pcrs != NULL && choose_pcrs(options->pcrs, tpm, &words.pcrs, e) < 0)
+		return -1;
+	if (options->policy_key != NULL &&
+		choose_signer(options->policy_key, sealed, &words, e) < 0)
 		return -1;
 	if (kt_slot_policy_is_empty(&words))
 		kt_warn("bound to this TPM but to no state of the machine; --pcrs would");

@@ -7,6 +7,7 @@
 
 struct recipient_options {
 	const char *pcrs;
+	const char *policy_key;
 	const char *parent_name;
 	struct kt_opt_list for_keys;
 	struct kt_opt_list for_pcrs;
@@ -16,6 +17,9 @@ struct recipient_options {
 #define OPT_RECIPIENTS(type)                                                                       \
 	{"pcrs", 0, "SELECTION", "bind this TPM's slot to PCRs, e.g. sha256:0,7 or sha256:7=HEX",  \
 		KT_OPT_TEXT, offsetof(type, recipients.pcrs)},                                     \
+		{"policy-key", 0, "PUB",                                                           \
+			"instead, to the states that this key approves ('sealtool policy sign')",  \
+			KT_OPT_TEXT, offsetof(type, recipients.policy_key)},                       \
 		{"for", 0, "KEY.pub", "seal for another machine's TPM (its 'sealtool srk -o')",    \
 			KT_OPT_LIST, offsetof(type, recipients.for_keys)},                         \
 		{"for-pcrs", 0, "FILE",                                                            \

@@ -6,7 +6,7 @@ _sealtool()
 {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local verb=${COMP_WORDS[1]}
-	local recipients='--pcrs --for --for-pcrs --recovery --parent-name'
+	local recipients='--pcrs --policy-key --for --for-pcrs --recovery --parent-name'
 	local pin='--pin --pin-file' new_pin='--new-pin --new-pin-file' key='--key --passphrase-file' common='--verbose --help --version'
 	local options
 
@@ -32,6 +32,11 @@ _sealtool()
 		compopt -o nospace 2>/dev/null
 		return
 		;;
+	--policy-dir)
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
 	--tcti | -T)
 		mapfile -t COMPREPLY < <(compgen -W 'device:/dev/tpmrm0 tabrmd: swtpm:path=' -- "$current")
 		compopt -o nospace 2>/dev/null
@@ -46,13 +51,13 @@ _sealtool()
 	case $verb in
 	init) options="--owner-auth-file --tcti --json" ;;
 	seal) options="--name --purpose $recipients $pin --output --tcti" ;;
-	unseal) options="$pin --purpose --output --force --tcti" ;;
+	unseal) options="$pin --policy-dir --purpose --output --force --tcti" ;;
 	show) options="--json" ;;
-	reseal) options="--pcrs --slot $pin $new_pin $key --tcti" ;;
-	recipient) options="$recipients --this-tpm --slot $pin $new_pin $key --no-tpm --json --tcti" ;;
+	reseal) options="--pcrs --policy-dir --slot $pin $new_pin $key --tcti" ;;
+	recipient) options="$recipients --policy-dir --this-tpm --slot $pin $new_pin $key --no-tpm --json --tcti" ;;
 	recover) options="$key --output --force" ;;
 	recover-record) options="$key --path --all --output --force --json" ;;
-	export) options="--tss2 --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
+	export) options="--tss2 --policy-dir --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
 	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
 		$pin --owner-auth-file --output --tcti" ;;
 	key) options="--type --pcrs --policy-key --output --cluster --epoch --json --tcti" ;;

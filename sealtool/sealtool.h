@@ -39,6 +39,7 @@ struct common {
 	const char *output;
 	const char *key;
 	const char *passphrase_file;
+	const char *policy_dir;
 };
 
 #define OPT_TCTI(type)                                                                             \
@@ -85,6 +86,12 @@ struct common {
 	{                                                                                          \
 		"no-tpm", 0, NULL, "with --key: take all TPM slots for other machines'",           \
 			KT_OPT_FLAG, offsetof(type, common.no_tpm)                                 \
+	}
+#define OPT_POLICY_DIR(type)                                                                       \
+	{                                                                                          \
+		"policy-dir", 0, "DIR",                                                            \
+			"folder of approvals, for a file whose states are approved", KT_OPT_TEXT,  \
+			offsetof(type, common.policy_dir)                                          \
 	}
 #define OPT_OWNER_AUTH(type)                                                                       \
 	{                                                                                          \

@@ -40,6 +40,7 @@ struct state {
 	const struct form *form;
 	char *file;
 	char *pin_file;
+	char *policy_dir;
 	char *registry; /* as a pattern */
 	char *username;
 	int64_t ttl; /* seconds; 0: not given */
@@ -242,7 +243,8 @@ static int parse_arguments(
 	if (parse_form(kt_module_arg(argc, argv, "as"), &state->form, e) < 0 ||
 		parse_ttl(kt_module_arg(argc, argv, "ttl"), &state->ttl, e) < 0 ||
 		copy(file, &state->file, e) < 0 ||
-		copy(kt_module_arg(argc, argv, "pin-file"), &state->pin_file, e) < 0)
+		copy(kt_module_arg(argc, argv, "pin-file"), &state->pin_file, e) < 0 ||
+		copy(kt_module_arg(argc, argv, "policy-dir"), &state->policy_dir, e) < 0)
 		return -1;
 	return parse_registry(argc, argv, state, e);
 }
@@ -255,6 +257,7 @@ static void close_state(void *opaque)
 		return;
 	free(state->file);
 	free(state->pin_file);
+	free(state->policy_dir);
 	free(state->registry);
 	free(state->username);
 	free(state);
@@ -300,6 +303,7 @@ static int fetch(const struct state *state, const struct kt_host *host, struct k
 {
 	auto_secret struct kt_secret *secret = NULL;
 	auto_secret struct kt_secret *pin = NULL;
+	struct kt_seal_means means = {.policy_dir = state->policy_dir};
 
 	if (!is_asked_for(state, host)) {
 		*ret_result = KT_PASS;
@@ -308,8 +312,9 @@ static int fetch(const struct state *state, const struct kt_host *host, struct k
 	if (state->pin_file != NULL &&
 		kt_pin_read_file(state->pin_file, KT_PIN_MAX_BYTES, &pin, e) < 0)
 		return -1;
+	means.pin = pin;
 	if (kt_sealed_open(state->file, state->form->purpose,
-		    host->get_item(host->ctx, KT_ITEM_TCTI), pin, &secret, e) < 0)
+		    host->get_item(host->ctx, KT_ITEM_TCTI), &means, &secret, e) < 0)
 		return -1;
 	if (state->form->give(state, host, secret, out, ret_result, e) < 0)
 		return kt_wrap(e, "%s", state->file);
@@ -335,6 +340,7 @@ static const struct kt_param params[] = {
 	{"as", "token, client-certificate, docker-config or registry-password", KT_PARAM_REQUIRED},
 	{"ttl", "longest time that the answer may be used, such as 10m", 0},
 	{"pin-file", "file with the PIN", KT_PARAM_FILE},
+	{"policy-dir", "folder of approvals, for a file whose states are approved", KT_PARAM_FILE},
 	{"registry", "host[:port][/path] that a registry-password is for", 0},
 	{"username", "user that a registry-password belongs to", 0},
 	{0},

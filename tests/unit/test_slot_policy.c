@@ -62,6 +62,40 @@ Test(slot_policy, a_pcr_without_a_value_has_no_digest)
 	cr_assert_eq(kt_slot_policy_digest(&words, &digest, &e), -1);
 }
 
+/* The base point of P-256 (SEC 2, 2.4.2). */
+#define POINT                                                                                      \
+	"6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"                         \
+	"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+#define UUID "97943e70-d1c1-4d4f-bbc5-7b29900eba71"
+
+Test(slot_policy, a_signer_comes_before_the_pin)
+{
+	static const char text[] = "{\"signer\":\"" POINT "\",\"for\":\"" UUID "\",\"pin\":true}";
+	auto_json struct json_object *object = NULL;
+	auto_secret struct kt_secret *again = NULL;
+	struct kt_slot_policy words;
+	struct kt_policy policy = {0};
+	struct kt_error e = {0};
+	struct kt_jsonw w;
+
+	cr_assert_eq(kt_json_parse(text, strlen(text), &object, &e), 0);
+	cr_assert_eq(kt_slot_policy_from_json(object, &words, &e), 0, "%s", e.msg);
+	cr_expect(!kt_slot_policy_is_empty(&words));
+	cr_assert_eq(kt_slot_policy_steps(&words, &policy, &e), 0);
+	cr_assert_eq(policy.count, 2);
+	cr_expect_eq(policy.steps[0].command, TPM2_CC_PolicyAuthorize);
+	cr_expect_eq(policy.steps[0].authorize.ref.size, strlen(UUID));
+	cr_expect_eq(policy.steps[0].authorize.signature.sigAlg, TPM2_ALG_NULL);
+	cr_expect_eq(policy.steps[1].command, TPM2_CC_PolicyAuthValue);
+	cr_assert_eq(kt_secret_new(4096, &again, &e), 0);
+	kt_jsonw_init(&w, again);
+	kt_slot_policy_write(&words, &w);
+	cr_assert_eq(kt_jsonw_end(&w, &e), 0);
+	cr_expect_eq(kt_secret_len(again), strlen(text));
+	cr_expect_arr_eq(kt_secret_bytes(again), text, strlen(text));
+}
+
 Test(slot_policy, json_round_trips)
 {
 	const struct kt_slot_policy words = words_of(PCR16, true);
@@ -90,6 +124,14 @@ Test(slot_policy, refuses_bad_words)
 		"{\"pcrs\":{\"sha256\":{\"24\":\"00\"}}}",
 		"{\"pcrs\":{\"sha256\":{\"7\":\"00\"}}}",
 		"{\"pin\":1}",
+		"{\"signer\":\"" POINT "\"}",
+		"{\"signer\":\"" POINT "\",\"for\":\"x\"}",
+		"{\"signer\":\"00\",\"for\":\"" UUID "\"}",
+		"{\"signer\":\"" POINT "00\",\"for\":\"" UUID "\"}",
+		/* not on the curve */
+		"{\"signer\":\"" ZEROS ZEROS "\",\"for\":\"" UUID "\"}",
+		"{\"signer\":\"" POINT "\",\"for\":\"" UUID "\",\"pcrs\":{\"sha256\":{\"7\":\"" ZEROS
+		"\"}}}",
 	};
 	struct kt_slot_policy words;
 	struct kt_error e = {0};
