@@ -40,11 +40,15 @@ static int64_t now_ms(void)
 static uint64_t resident_bytes(void)
 {
 	auto_file FILE *f = fopen("/proc/self/statm", "re");
-	uint64_t total, resident;
+	char line[128], *second;
 
-	if (f == NULL || fscanf(f, "%" SCNu64 " %" SCNu64, &total, &resident) != 2)
+	/* All of it, then what is resident, in pages (proc(5)). */
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL)
 		return 0;
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	second = strchr(line, ' ');
+	if (second == NULL)
+		return 0;
+	return strtoull(second + 1, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Less the one that is open for counting. */

@@ -225,7 +225,6 @@ static int write_approval(const struct kt_approval *approval, const char *path, 
 
 /* Files are looked at one after the other; the last failure is what the program ends with. */
 struct walk {
-	const struct options *options;
 	EVP_PKEY *signer;   /* NULL: show */
 	const char *uuid;   /* NULL: for any key */
 	struct kt_jsonw *w; /* NULL: for people */
@@ -295,22 +294,24 @@ static int visit_all(const struct walk *walk, int count, char *const paths[], st
 	return -1;
 }
 
-static int look(struct walk *walk, int count, char *const paths[], struct kt_error *e)
+static int look(EVP_PKEY *signer, const char *uuid, bool json, int count, char *const paths[],
+	struct kt_error *e)
 {
 	auto_secret struct kt_secret *text = NULL;
+	struct walk walk = {.signer = signer, .uuid = uuid};
 	struct kt_error failure;
 	struct kt_jsonw w;
 	int status;
 
-	if (!walk->options->common.json)
-		return visit_all(walk, count, paths, e);
+	if (!json)
+		return visit_all(&walk, count, paths, e);
 	if (start_json(&w, &text, e) < 0)
 		return -1;
-	walk->w = &w;
+	walk.w = &w;
 	kt_jsonw_begin_object(&w);
 	kt_jsonw_name(&w, "approvals");
 	kt_jsonw_begin_array(&w);
-	status = visit_all(walk, count, paths, &failure);
+	status = visit_all(&walk, count, paths, &failure);
 	kt_jsonw_end_array(&w);
 	kt_jsonw_end_object(&w);
 	if (finish_json(&w, text, e) < 0)
@@ -325,25 +326,19 @@ static int verify(const struct options *options, int count, char *const paths[],
 	auto_free struct kt_keyfile *file = NULL;
 	auto_pkey EVP_PKEY *signer = NULL;
 	char uuid[KT_UUID_SIZE];
-	struct walk walk = {.options = options};
 
 	if (options->pub == NULL)
 		return kt_fail(e, KT_E_USAGE, "verify: whose? give --pub PUBLIC.pub");
-	if (policy_key_read_public(options->pub, &signer, e) < 0)
+	if (policy_key_read_public(options->pub, &signer, e) < 0 ||
+		(options->whom != NULL && find_key(options->whom, uuid, &file, e) < 0))
 		return -1;
-	if (options->whom != NULL) {
-		if (find_key(options->whom, uuid, &file, e) < 0)
-			return -1;
-		walk.uuid = uuid;
-	}
-	walk.signer = signer;
-	return look(&walk, count, paths, e);
+	return look(
+		signer, options->whom != NULL ? uuid : NULL, options->common.json, count, paths, e);
 }
 
 static int run(int argc, char *argv[], struct kt_error *e)
 {
 	struct options options = {0};
-	struct walk show = {.options = &options};
 	bool done;
 	int first, count;
 
@@ -358,7 +353,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (strcmp(argv[first], "sign") == 0 && count == 0)
 		return sign(&options, e);
 	if (strcmp(argv[first], "show") == 0 && count > 0)
-		return look(&show, count, argv + first + 1, e);
+		return look(NULL, NULL, options.common.json, count, argv + first + 1, e);
 	if (strcmp(argv[first], "verify") == 0 && count > 0)
 		return verify(&options, count, argv + first + 1, e);
 	return kt_fail(e, KT_E_USAGE,

@@ -130,8 +130,8 @@ Test(slot_policy, refuses_bad_words)
 		"{\"signer\":\"" POINT "00\",\"for\":\"" UUID "\"}",
 		/* not on the curve */
 		"{\"signer\":\"" ZEROS ZEROS "\",\"for\":\"" UUID "\"}",
-		"{\"signer\":\"" POINT "\",\"for\":\"" UUID "\",\"pcrs\":{\"sha256\":{\"7\":\"" ZEROS
-		"\"}}}",
+		"{\"signer\":\"" POINT "\",\"for\":\"" UUID
+		"\",\"pcrs\":{\"sha256\":{\"7\":\"" ZEROS "\"}}}",
 	};
 	struct kt_slot_policy words;
 	struct kt_error e = {0};
