@@ -107,6 +107,7 @@ static void do_call(struct kt_worker *w, struct kt_job *job)
 	if (kt_answer(w->kms, job->method, job->message, job->len, &job->note, &job->reply,
 		    &job->status) == 0)
 		job->status.code = KT_GRPC_OK;
+	kt_kms_set_deadline(w->kms, 0);
 	if (job->method == KT_METHOD_V2_STATUS && kt_kms_module_time(w->kms) > 0)
 		job->checked_us = begun_us;
 }

@@ -271,6 +271,24 @@ static int recover_each(void *ctx, const struct value *value, struct kt_error *e
 	return recover_below(value, recovery->key, recovery->folder, &recovery->clear, e);
 }
 
+/* In a folder that others can write, what is written could be led elsewhere. */
+static int make_output(const char *path, struct kt_error *e)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &st) != 0)
+		return kt_fail_errno(e, KT_E_USAGE, "cannot make the folder %s", path);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+		(st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return kt_fail(e, KT_E_REFUSED,
+			"%s is no folder of yours that nobody else can write: Secrets in the clear "
+			"are to go there; choose another",
+			path);
+	return 0;
+}
+
 static int recover_all(const struct options *options, struct json_object *kvs, struct kt_error *e)
 {
 	auto_pkey EVP_PKEY *key = NULL;
@@ -282,9 +300,8 @@ static int recover_all(const struct options *options, struct json_object *kvs, s
 		return kt_fail(e, KT_E_USAGE, "--all: into which folder? give -o FOLDER");
 	if (read_recovery_key(&options->common, &key, e) < 0)
 		return -1;
-	if (mkdir(options->common.output, 0700) != 0 && errno != EEXIST)
-		return kt_fail_errno(
-			e, KT_E_USAGE, "cannot make the folder %s", options->common.output);
+	if (make_output(options->common.output, e) < 0)
+		return -1;
 	recovery.key = key;
 	recovery.folder = options->common.output;
 	status = for_each(kvs, recover_each, &recovery, &good, e);

@@ -199,6 +199,13 @@ expect_err "$path: made without a recovery key"
 expect_err '1 of 6 values'
 expect 'the good one' cmp -s secret some/registry/secrets/kube-system/a.b-c
 expect 'and nothing else' test "$(find . -name evil -o -name key -o -name double | grep -c '')" -eq 0
+mkdir shared
+chmod 777 shared
+recover --all -o shared all.etcd
+expect_status 8
+expect 'nothing is in it' test -z "$(ls shared)"
+recover --all -o secret all.etcd
+expect_status 8
 printf '{"kvs":[{"key":"AAAA"}]}' >bad.etcd
 recover --all -o bad bad.etcd
 expect_status 5

@@ -15,7 +15,7 @@ group() {
 		'kubectl:kubernetes-client' ;;
 	check) echo 'libcriterion-dev tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon' \
 		'libtss2-tcti-pcap0|libtss2-tcti-pcap0t64 jose python3 util-linux procps binutils' \
-		'python3-grpcio python3-protobuf python3-hpack nghttp2-client strace golang-go golang-google-grpc-dev' ;;
+		'python3-grpcio python3-protobuf python3-hpack nghttp2-client strace xxd golang-go golang-google-grpc-dev' ;;
 	fuzz) echo 'clang llvm libclang-rt-14-dev|libclang-rt-19-dev' ;;
 	lint) echo 'clang clang-format clang-tidy cppcheck shellcheck groff-base binutils git python3' ;;
 	bench) echo 'clevis clevis-tpm2 hyperfine time jose nghttp2-client golang-go golang-google-grpc-dev' ;;

@@ -161,6 +161,27 @@ static void flip_a_bit(struct kt_kms_record *record)
 	record->ciphertext.data = other;
 }
 
+Test(grpc_worker, a_call_has_its_own_deadline_and_leaves_none_behind, .timeout = 30)
+{
+	struct kt_worker *w = make_worker();
+	struct kt_job *job = make_call(KT_METHOD_V2_ENCRYPT, 1);
+
+	job->deadline_us = job->received_us + 9000000;
+	cr_assert_eq(kt_worker_put(w, job), 0);
+	job = take(w);
+	cr_expect_eq(plan.deadline_ms, job->deadline_us / 1000);
+	kt_job_free(job);
+	job = calloc(1, sizeof(*job));
+	cr_assert_not_null(job);
+	job->kind = KT_JOB_SELF_TEST;
+	cr_assert_eq(kt_worker_put(w, job), 0);
+	job = take(w);
+	cr_expect_eq(job->status.code, KT_GRPC_OK, "%s", job->status.text);
+	cr_expect_eq(plan.deadline_ms, 0);
+	kt_job_free(job);
+	kt_worker_free(w);
+}
+
 Test(grpc_worker, a_self_test_passes_only_if_the_same_comes_back)
 {
 	struct kt_kms *kms = open_core(CONF);
