@@ -11,7 +11,6 @@
 
 #include <openssl/rand.h>
 
-#include "lib/hex.h"
 #include "lib/io.h"
 #include "lib/key-id.h"
 #include "lib/keyfile.h"
@@ -136,22 +135,6 @@ static void write_key(const struct kt_keyfile *file, const char *path,
 		kt_jsonw_member(w, "keyIdHash", names->hash);
 	}
 	kt_jsonw_end_object(w);
-}
-
-static void print_pcrs(const struct kt_pcr_set *pcrs)
-{
-	char hex[2 * TPM2_SHA512_DIGEST_SIZE + 1];
-
-	for (size_t b = 0; b < pcrs->count; b++)
-		for (unsigned i = 0; i < KT_PCR_COUNT; i++) {
-			const uint8_t *value = kt_pcr_value(pcrs, pcrs->banks[b].alg, i);
-
-			if (value == NULL)
-				continue;
-			kt_hex_encode(value, kt_pcr_bank_size(pcrs->banks[b].alg), hex);
-			printf("PCR:        %s:%u %s\n", kt_pcr_bank_name(pcrs->banks[b].alg), i,
-				hex);
-		}
 }
 
 static void print_key(const struct kt_keyfile *file, const char *path,

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "lib/approvals.h"
-#include "lib/hex.h"
 #include "lib/io.h"
 #include "lib/keyfile.h"
 #include "lib/log.h"
@@ -187,23 +186,14 @@ static int sign(const struct options *options, struct kt_error *e)
 
 static void print_approval(const struct kt_approval *approval, const char *path)
 {
-	char hex[2 * TPM2_SHA512_DIGEST_SIZE + 1], signer[KT_NAME_TEXT_MAX];
+	char signer[KT_NAME_TEXT_MAX];
 
 	kt_name_format(&approval->signer, signer);
 	printf("file:       %s\nfor:        %s\nsigner:     %s\nsigned:     %s\n", path,
 		approval->key, signer, approval->created);
 	if (approval->comment[0] != '\0')
 		printf("comment:    %s\n", approval->comment);
-	for (size_t b = 0; b < approval->pcrs.count; b++)
-		for (unsigned i = 0; i < KT_PCR_COUNT; i++) {
-			TPMI_ALG_HASH alg = approval->pcrs.banks[b].alg;
-			const uint8_t *value = kt_pcr_value(&approval->pcrs, alg, i);
-
-			if (value == NULL)
-				continue;
-			kt_hex_encode(value, kt_pcr_bank_size(alg), hex);
-			printf("PCR:        %s:%u %s\n", kt_pcr_bank_name(alg), i, hex);
-		}
+	print_pcrs(&approval->pcrs);
 }
 
 static int write_approval(const struct kt_approval *approval, const char *path, const char *verdict,

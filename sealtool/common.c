@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 
+#include "lib/hex.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/pin.h"
@@ -176,6 +178,22 @@ int parse_slot(const char *text, long *ret_slot, struct kt_error *e)
 		return kt_fail(e, KT_E_USAGE, "--slot: not a slot's number: '%s'", text);
 	*ret_slot = slot;
 	return 0;
+}
+
+void print_pcrs(const struct kt_pcr_set *pcrs)
+{
+	char hex[2 * TPM2_SHA512_DIGEST_SIZE + 1];
+
+	for (size_t b = 0; b < pcrs->count; b++)
+		for (unsigned i = 0; i < KT_PCR_COUNT; i++) {
+			const uint8_t *value = kt_pcr_value(pcrs, pcrs->banks[b].alg, i);
+
+			if (value == NULL)
+				continue;
+			kt_hex_encode(value, kt_pcr_bank_size(pcrs->banks[b].alg), hex);
+			printf("PCR:        %s:%u %s\n", kt_pcr_bank_name(pcrs->banks[b].alg), i,
+				hex);
+		}
 }
 
 static void warn_one(void *ctx, const char *id, const char *sentence)

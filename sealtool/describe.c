@@ -70,7 +70,7 @@ static int print_json(const struct kt_sealed *sealed, const char *when, struct k
 	return finish_json(&w, text, e);
 }
 
-static void print_pcrs(const struct kt_pcr_set *pcrs)
+static void print_needed_pcrs(const struct kt_pcr_set *pcrs)
 {
 	char hex[2 * TPM2_SHA512_DIGEST_SIZE + 1];
 
@@ -108,7 +108,7 @@ static void print_tpm(size_t index, const struct kt_recipient *recipient)
 	printf("slot %zu:  TPM with storage key %s%s\n", index, name,
 		recipient->slot->has_secret ? " (made elsewhere, to be imported)" : "");
 	name_signer(&recipient->words, signer);
-	print_pcrs(&recipient->words.pcrs);
+	print_needed_pcrs(&recipient->words.pcrs);
 	if (recipient->words.is_signed)
 		printf("         needs a state that this key approves for %s: %s\n",
 			recipient->words.approved_for, signer);

@@ -155,6 +155,9 @@ KT_CHECKED int write_stdout(const void *data, size_t len, struct kt_error *e);
 /* A slot's number. KT_E_USAGE. */
 KT_CHECKED int parse_slot(const char *text, long *ret_slot, struct kt_error *e);
 
+/* A line for each PCR with a value, for people. */
+void print_pcrs(const struct kt_pcr_set *pcrs);
+
 /* Runs the policy lint and prints its warnings on standard error. */
 void warn_about_pcrs(const struct kt_pcr_set *pcrs);
 

@@ -9,8 +9,7 @@
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
-python=python3
-"$python" -c 'import hpack' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'hpack')
 check() {
 	run timeout 20 "$shim" check --config kms.conf "$@"
 }

@@ -8,9 +8,7 @@
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
-# Debian's modules belong to Debian's python, which need not be the first on PATH.
-python=python3
-"$python" -c 'import grpc, hpack' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc, hpack')
 client() {
 	"$python" "$tools/kms-client.py" "$sock" "$@"
 }

@@ -11,8 +11,7 @@
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
-python=python3
-"$python" -c 'import grpc' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc')
 PATH=$PATH:/usr/sbin command -v tpm2-abrmd >/dev/null || skip_all 'no tpm2-abrmd here'
 operations=${KMS_KILL_OPERATIONS:-10000}
 seed=${KMS_KILL_SEED:-$(date +%s)}

@@ -10,8 +10,7 @@
 umask 022
 units=$STAGE/usr/lib/systemd/system
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
-python=python3
-"$python" -c 'import grpc' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc')
 
 it 'installs its units, with the paths of the installation'
 expect 'the service' grep -qx "ExecStart=/usr/libexec/kubetpm/kms-shim --config /etc/kubetpm/kms.conf" \

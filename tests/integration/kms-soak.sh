@@ -9,8 +9,7 @@
 . "$(dirname "$0")/../tools/swtpm.sh"
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
-python=python3
-"$python" -c 'import grpc' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc')
 command -v h2load >/dev/null || skip_all 'no h2load here'
 # What a sanitizer keeps of freed memory is no growth of ours.
 [ -z "${SAN-}" ] || skip_all 'a sanitizer keeps memory'

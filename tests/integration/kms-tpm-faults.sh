@@ -10,8 +10,7 @@
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
-python=python3
-"$python" -c 'import grpc' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc')
 client() {
 	"$python" "$tools/kms-client.py" "$sock" "$@"
 }

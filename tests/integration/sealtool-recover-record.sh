@@ -10,8 +10,7 @@
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
-python=python3
-"$python" -c 'import grpc' 2>/dev/null || python=/usr/bin/python3
+python=$(python_with 'grpc')
 GCM_SEAL=$BUILD/tools/gcm-seal
 export GCM_SEAL
 path=/registry/secrets/default/db

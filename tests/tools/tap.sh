@@ -112,6 +112,16 @@ done_testing() {
 	exit $?
 }
 
+# python_with 'MODULE, ...': the python that has these modules. Debian's belong to Debian's python, which need not be the
+# first on PATH.
+python_with() {
+	if python3 -c "import $1" 2>/dev/null; then
+		echo python3
+	else
+		echo /usr/bin/python3
+	fi
+}
+
 # The case fails, with a reason and what was seen last.
 wrong() {
 	tap_bad=1
