@@ -327,6 +327,14 @@ run "$kms_shim" --config wrong.conf --stdio </dev/null
 expect_status 8
 expect_err rec.pem
 
+it 'a recovery key that others could replace is refused'
+cp rec.pub shared.pub
+chmod 666 shared.pub
+conf wrong.conf 'key = k1.key' 'recovery = shared.pub'
+run "$kms_shim" --config wrong.conf --stdio </dev/null
+expect_status 8
+expect_err 'shared.pub can be written by others'
+
 it 'once warm, an operation takes three TPM commands, and four with several states'
 must sealtool key new --type hmac --pcrs "sha256:7=$extended" --pcrs sha256:7 -o or.key
 conf or.conf 'key = or.key'
