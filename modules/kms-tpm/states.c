@@ -101,18 +101,24 @@ void kms_tpm_states_free(struct kms_tpm_states *states)
 	free(states);
 }
 
-bool kms_tpm_states_reread(struct kms_tpm_states *states)
+bool kms_tpm_states_have_changed(const struct kms_tpm_states *states)
 {
 	struct timespec changed;
-	struct kt_error e;
 
 	if (states->folder == NULL)
 		return false;
 	changed = changed_at(states->folder);
+	return changed.tv_sec != states->changed.tv_sec ||
+	       changed.tv_nsec != states->changed.tv_nsec;
+}
+
+bool kms_tpm_states_reread(struct kms_tpm_states *states)
+{
+	struct kt_error e;
+
 	/* A file that is written in place does not change the folder. */
-	if (changed.tv_sec == states->changed.tv_sec &&
-		changed.tv_nsec == states->changed.tv_nsec &&
-		now_ms() - states->read_ms < REREAD_EVERY_MS)
+	if (states->folder == NULL || (!kms_tpm_states_have_changed(states) &&
+					      now_ms() - states->read_ms < REREAD_EVERY_MS))
 		return false;
 	if (read_folder(states, &e) == 0)
 		return true;

@@ -18,6 +18,9 @@ KT_CHECKED int kms_tpm_states_new(const struct kt_keyfile *file, const char *pol
 /* NULL is fine. */
 void kms_tpm_states_free(struct kms_tpm_states *states);
 
+/* Were files put into the folder, or taken away, since it was read? */
+bool kms_tpm_states_have_changed(const struct kms_tpm_states *states);
+
 /* Reads the folder again if it has changed, or was read more than a second ago; true if it did. */
 bool kms_tpm_states_reread(struct kms_tpm_states *states);
 

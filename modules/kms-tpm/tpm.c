@@ -173,17 +173,21 @@ static int look(struct kt_tpm *tpm, struct kms_tpm_key *key, bool *ret_found, st
 }
 
 /* Finds the state that the PCRs are in now, and makes the key's policy that of it. An approval that
- * was put into the folder since is found too. */
+ * was put into the folder since is found too; one that was taken away counts no more. */
 static int find_state(struct kt_tpm *tpm, struct kms_tpm_key *key, struct kt_error *e)
 {
 	bool found = false;
 
+	if (kms_tpm_states_have_changed(key->states) && kms_tpm_states_reread(key->states))
+		key->has_state = false;
 	if (look(tpm, key, &found, e) < 0)
 		return -1;
 	if (!found && kms_tpm_states_reread(key->states) && look(tpm, key, &found, e) < 0)
 		return -1;
 	if (found)
 		return 0;
+	/* Of literal states the TPM itself keeps account. */
+	key->has_state = key->has_state && kms_tpm_states_folder(key->states) == NULL;
 	kt_fail(e, KT_E_POLICY, "policy not satisfied");
 	return explain(tpm, key, e);
 }
@@ -246,6 +250,9 @@ static int compute(struct kms_tpm_key *key, const uint8_t input[KT_HMAC_BYTES],
 {
 	struct kt_hmac *hmac = key->line->hmac;
 
+	if ((!key->has_state || kms_tpm_states_have_changed(key->states)) &&
+		kms_tpm_check(key, e) < 0)
+		return -1;
 	if (kt_hmac_compute(hmac, &key->key, input, ret_output, e) == 0)
 		return 0;
 	if (e->code != KT_E_POLICY || kms_tpm_check(key, e) < 0)

@@ -241,6 +241,17 @@ must tpm_wait_for healthy
 run client decrypt u7 made.json
 expect_out 00ff
 
+it 'forgets an approval that is taken away, and takes it again'
+rm approvals/3.json
+run client decrypt u7 made.json
+expect_status 1
+expect_err FAILED_PRECONDITION
+run client encrypt u7 0e
+expect_status 1
+cp late.json approvals/3.json
+run client decrypt u7 made.json
+expect_out 00ff
+
 it 'passes over what is no approval for it, and says so once'
 rm approvals/3.json
 kill -HUP "$pid"
