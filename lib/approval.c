@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-#include <openssl/ecdsa.h>
-
 #include "lib/b64.h"
+#include "lib/ecdsa.h"
 #include "lib/hex.h"
 #include "lib/policy-signer.h"
 
 #define KIND "kubetpm-approval"
 #define VERSION 1
 #define DIGEST_BYTES TPM2_SHA256_DIGEST_SIZE
-#define HALF (KT_APPROVAL_SIGNATURE_BYTES / 2)
 #define TEXT_MAX 32768 /* four banks of 24 PCRs take half of it */
 
 int kt_approval_policy(
@@ -41,40 +39,8 @@ static int signed_digest(
 		2, ret_digest, e);
 }
 
-KT_AUTO(sig, ECDSA_SIG *, ECDSA_SIG_free)
-#define auto_sig __attribute__((cleanup(kt_auto_sig)))
 KT_AUTO(pkey_ctx, EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
 #define auto_pkey_ctx __attribute__((cleanup(kt_auto_pkey_ctx)))
-
-/* OpenSSL writes ECDSA-Sig-Value (RFC 3279, 2.2.3), the TPM takes the two numbers. */
-static int from_der(const uint8_t *der, size_t len, uint8_t *ret_signature, struct kt_error *e)
-{
-	auto_sig ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)len);
-
-	if (sig == NULL || BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret_signature, HALF) != HALF ||
-		BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret_signature + HALF, HALF) != HALF)
-		return kt_fail_ssl(e, KT_E_INTERNAL, "cannot write the signature");
-	return 0;
-}
-
-static int to_der(const uint8_t *signature, uint8_t **ret_der, size_t *ret_len, struct kt_error *e)
-{
-	auto_sig ECDSA_SIG *sig = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(signature, HALF, NULL), *s = BN_bin2bn(signature + HALF, HALF, NULL);
-	int len;
-
-	if (sig == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(sig, r, s) != 1) {
-		BN_free(r);
-		BN_free(s);
-		return kt_fail_memory(e);
-	}
-	*ret_der = NULL;
-	len = i2d_ECDSA_SIG(sig, ret_der);
-	if (len <= 0)
-		return kt_fail_ssl(e, KT_E_INTERNAL, "cannot read the signature");
-	*ret_len = (size_t)len;
-	return 0;
-}
 
 int kt_approval_sign(struct kt_approval *approval, EVP_PKEY *private_key, struct kt_error *e)
 {
@@ -92,7 +58,7 @@ int kt_approval_sign(struct kt_approval *approval, EVP_PKEY *private_key, struct
 		EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) != 1 ||
 		EVP_PKEY_sign(ctx, der, &len, digest.buffer, digest.size) != 1)
 		return kt_fail_ssl(e, KT_E_INTERNAL, "cannot sign");
-	return from_der(der, len, approval->signature, e);
+	return kt_ecdsa_from_der(der, len, approval->signature, e);
 }
 
 static int check_signer(
@@ -112,23 +78,14 @@ static int check_signer(
 
 int kt_approval_verify(const struct kt_approval *approval, EVP_PKEY *signer, struct kt_error *e)
 {
-	auto_pkey_ctx EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(signer, NULL);
 	TPM2B_DIGEST digest;
-	uint8_t *der = NULL;
-	size_t len = 0;
-	int verdict;
 
-	if (check_signer(approval, signer, e) < 0 || signed_digest(approval, &digest, e) < 0 ||
-		to_der(approval->signature, &der, &len, e) < 0)
+	if (check_signer(approval, signer, e) < 0 || signed_digest(approval, &digest, e) < 0)
 		return -1;
-	verdict = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
-				  EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1
-			  ? EVP_PKEY_verify(ctx, der, len, digest.buffer, digest.size)
-			  : -1;
-	OPENSSL_free(der);
-	return verdict == 1 ? 0
-			    : kt_fail(e, KT_E_EVIDENCE,
-				      "the signature does not verify: the approval was changed");
+	return kt_ecdsa_verify(signer, digest.buffer, approval->signature)
+		       ? 0
+		       : kt_fail(e, KT_E_EVIDENCE,
+				 "the signature does not verify: the approval was changed");
 }
 
 void kt_approval_step(
@@ -159,9 +116,10 @@ int kt_approval_apply(
 		return -1;
 	step->authorize.signature.sigAlg = TPM2_ALG_ECDSA;
 	ecc->hash = KT_APPROVAL_ALG;
-	ecc->signatureR.size = ecc->signatureS.size = HALF;
-	memcpy(ecc->signatureR.buffer, approval->signature, HALF);
-	memcpy(ecc->signatureS.buffer, approval->signature + HALF, HALF);
+	ecc->signatureR.size = ecc->signatureS.size = KT_ECDSA_BYTES / 2;
+	memcpy(ecc->signatureR.buffer, approval->signature, KT_ECDSA_BYTES / 2);
+	memcpy(ecc->signatureS.buffer, approval->signature + KT_ECDSA_BYTES / 2,
+		KT_ECDSA_BYTES / 2);
 	policy->count++;
 	return 0;
 }

@@ -17,7 +17,6 @@
 #include "lib/jwe.h"
 #include "lib/jwk.h"
 
-#define LABEL_INPUT "kubetpm.internal/kms-record/1/input"
 #define LABEL_KEY "kubetpm.internal/kms-record/1/key"
 #define LABEL_CONTENT "kubetpm.internal/kms-record/1/content"
 
@@ -47,32 +46,6 @@ int kt_record_new_id(uint8_t ret_id[KT_RECORD_ID_BYTES], struct kt_error *e)
 {
 	if (RAND_bytes(ret_id, KT_RECORD_ID_BYTES) != 1)
 		return kt_fail_ssl(e, KT_E_INTERNAL, "no random bytes");
-	return 0;
-}
-
-int kt_record_input(const char *cluster, const char *key_id, const uint8_t id[KT_RECORD_ID_BYTES],
-	uint8_t ret_input[KT_RECORD_INPUT_BYTES], struct kt_error *e)
-{
-	const struct kt_span parts[] = {
-		{LABEL_INPUT, strlen(LABEL_INPUT)},
-		{cluster, strlen(cluster)},
-		{key_id, strlen(key_id)},
-		{id, KT_RECORD_ID_BYTES},
-	};
-	enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
-	uint8_t lengths[PARTS][4];
-	struct kt_span spans[2 * PARTS];
-	TPM2B_DIGEST digest;
-
-	for (size_t i = 0; i < PARTS; i++) {
-		for (size_t n = 0; n < 4; n++)
-			lengths[i][n] = (uint8_t)(parts[i].len >> (24 - 8 * n));
-		spans[2 * i] = (struct kt_span){lengths[i], sizeof(lengths[i])};
-		spans[2 * i + 1] = parts[i];
-	}
-	if (kt_hash(TPM2_ALG_SHA256, spans, 2 * PARTS, &digest, e) < 0)
-		return -1;
-	memcpy(ret_input, digest.buffer, KT_RECORD_INPUT_BYTES);
 	return 0;
 }
 

@@ -15,11 +15,10 @@
 #include <openssl/evp.h>
 
 #include "lib/error.h"
+#include "lib/kms-input.h"
 #include "lib/secret.h"
 #include "lib/tpm-public.h"
 
-#define KT_RECORD_ID_BYTES 32
-#define KT_RECORD_INPUT_BYTES 32
 #define KT_RECORD_HMAC_BYTES 32
 #define KT_RECORD_KEY_BYTES 32
 #define KT_RECORD_OVERHEAD_BYTES 28 /* IV and tag */
@@ -33,11 +32,6 @@
 
 /* A fresh identifier. */
 KT_CHECKED int kt_record_new_id(uint8_t ret_id[KT_RECORD_ID_BYTES], struct kt_error *e);
-
-/* What the TPM computes the HMAC of. */
-KT_CHECKED int kt_record_input(const char *cluster, const char *key_id,
-	const uint8_t id[KT_RECORD_ID_BYTES], uint8_t ret_input[KT_RECORD_INPUT_BYTES],
-	struct kt_error *e);
 
 /* Secrets are written into what the caller has: locking memory anew for each record would take
  * longer than all that is computed here. */
