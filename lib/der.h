@@ -16,6 +16,7 @@
 /* Identifier octets. */
 #define KT_DER_BOOLEAN 0x01
 #define KT_DER_INTEGER 0x02
+#define KT_DER_BIT_STRING 0x03
 #define KT_DER_OCTET_STRING 0x04
 #define KT_DER_OID 0x06
 #define KT_DER_UTF8_STRING 0x0c
