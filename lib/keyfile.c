@@ -19,6 +19,7 @@
 
 #define END_LINE "-----END TSS2 PRIVATE KEY-----\n"
 #define SIGNER_LABEL "Policy-Signer"
+#define CREATION_LABEL "Creation"
 #define PCR_VALUE_DIGITS (2 * TPM2_SHA512_DIGEST_SIZE)
 /* "+sha512:" for each bank, ",23=VALUE" for each PCR */
 #define PCRS_TEXT_MAX                                                                              \
@@ -73,6 +74,18 @@ int kt_keyfile_signer(const struct kt_keyfile *file, EVP_PKEY **ret_signer, stru
 	return kt_p256_from_point(file->signer, ret_signer, e);
 }
 
+int kt_keyfile_public(const struct kt_keyfile *file, EVP_PKEY **ret_key, struct kt_error *e)
+{
+	const TPMS_ECC_POINT *unique = &file->key_public.publicArea.unique.ecc;
+	uint8_t point[2 * KT_P256_COORD_BYTES];
+
+	if (file->type != KT_KEYFILE_P256)
+		return kt_fail(e, KT_E_INPUT, "the key is not of type p256");
+	memcpy(point, unique->x.buffer, KT_P256_COORD_BYTES);
+	memcpy(point + KT_P256_COORD_BYTES, unique->y.buffer, KT_P256_COORD_BYTES);
+	return kt_p256_from_point(point, ret_key, e);
+}
+
 int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 	struct kt_policy *ret_policy, struct kt_error *e)
 {
@@ -80,6 +93,9 @@ int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 		signed_policy(file, ret_policy);
 		return 0;
 	}
+	ret_policy->count = 0;
+	if (file->state_count == 0)
+		return 0;
 	if (pcr_step(&file->states[state], &ret_policy->steps[0], e) < 0)
 		return -1;
 	ret_policy->count = 1;
@@ -100,13 +116,16 @@ int kt_keyfile_key_policy(const struct kt_keyfile *file, size_t state, struct kt
 		return -1;
 	last = &ret_policy->steps[ret_policy->count++];
 	last->command = TPM2_CC_PolicyCommandCode;
-	last->command_code = TPM2_CC_HMAC;
+	last->command_code = file->type == KT_KEYFILE_HMAC ? TPM2_CC_HMAC : TPM2_CC_Sign;
 	return 0;
 }
 
 void kt_keyfile_version(const struct kt_keyfile *file, char ret_version[KT_KEYFILE_VERSION_SIZE])
 {
-	kt_hex_encode(file->key_public.publicArea.unique.keyedHash.buffer,
+	const TPMU_PUBLIC_ID *unique = &file->key_public.publicArea.unique;
+
+	kt_hex_encode(
+		file->type == KT_KEYFILE_HMAC ? unique->keyedHash.buffer : unique->ecc.x.buffer,
 		(KT_KEYFILE_VERSION_SIZE - 1) / 2, ret_version);
 }
 
@@ -166,7 +185,12 @@ static int read_pcrs(const char *value, struct kt_pcr_set *ret_pcrs, struct kt_e
 	return 0;
 }
 
-/* One line or more, until the first block. */
+static bool starts_with(const char *text, const char *end, const char *label)
+{
+	return strlen(label) < (size_t)(end - text) && memcmp(text, label, strlen(label)) == 0;
+}
+
+/* One line or more. */
 static int read_states(
 	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
 {
@@ -183,7 +207,7 @@ static int read_states(
 			read_pcrs(pcrs, &file->states[count], e) < 0)
 			return -1;
 		count++;
-	} while (end - *text > 0 && **text != '-');
+	} while (starts_with(*text, end, "PCRs"));
 	file->state_count = count;
 	return 0;
 }
@@ -203,6 +227,55 @@ static int read_signer(
 	return kt_keyfile_signer(file, &key, e) < 0 ? kt_wrap(e, SIGNER_LABEL) : 0;
 }
 
+static int decode_some(
+	const char *hex, void *ret_data, size_t max, UINT16 *ret_len, struct kt_error *e)
+{
+	size_t len = strlen(hex) / 2;
+
+	if (len == 0 || len > max)
+		return kt_fail(e, KT_E_INPUT, "the line '" CREATION_LABEL ":' is malformed");
+	*ret_len = (UINT16)len;
+	return kt_hex_decode(hex, ret_data, len, e);
+}
+
+static int read_creation(
+	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
+{
+	struct kt_tpm_creation *creation = &file->creation;
+	char line[2 * (TPM2_SHA256_DIGEST_SIZE + sizeof(creation->ticket.digest.buffer)) + 2];
+	char *space;
+
+	if (!starts_with(*text, end, CREATION_LABEL))
+		return 0;
+	if (read_line(text, end, CREATION_LABEL, line, sizeof(line), e) < 0)
+		return -1;
+	space = strchr(line, ' ');
+	if (space == NULL)
+		return kt_fail(e, KT_E_INPUT, "the line '" CREATION_LABEL ":' is malformed");
+	*space = '\0';
+	creation->hash.size = TPM2_SHA256_DIGEST_SIZE;
+	creation->ticket.tag = TPM2_ST_CREATION;
+	creation->ticket.hierarchy = TPM2_RH_OWNER;
+	if (kt_hex_decode(line, creation->hash.buffer, TPM2_SHA256_DIGEST_SIZE, e) < 0 ||
+		decode_some(space + 1, creation->ticket.digest.buffer,
+			sizeof(creation->ticket.digest.buffer), &creation->ticket.digest.size,
+			e) < 0)
+		return kt_wrap(e, CREATION_LABEL);
+	file->has_creation = true;
+	return 0;
+}
+
+static int read_policy(
+	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
+{
+	if (starts_with(*text, end, SIGNER_LABEL))
+		return read_signer(text, end, file, e);
+	/* Whether a key may have none is seen when its block is read. */
+	if (starts_with(*text, end, CREATION_LABEL) || starts_with(*text, end, "-----BEGIN"))
+		return 0;
+	return read_states(text, end, file, e);
+}
+
 static int read_head(
 	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
 {
@@ -214,10 +287,9 @@ static int read_head(
 		return -1;
 	if (!kt_uuid_is_valid(file->uuid))
 		return kt_fail(e, KT_E_INPUT, "the line 'Key-UUID:' has no UUID");
-	if (strlen(SIGNER_LABEL) < (size_t)(end - *text) &&
-		memcmp(*text, SIGNER_LABEL, strlen(SIGNER_LABEL)) == 0)
-		return read_signer(text, end, file, e);
-	return read_states(text, end, file, e);
+	if (read_policy(text, end, file, e) < 0)
+		return -1;
+	return read_creation(text, end, file, e);
 }
 
 /* Takes one PEM block off the text. */
@@ -236,16 +308,26 @@ static int read_block(
 	return 0;
 }
 
-/* What both objects must be; `policy` follows from the file's words. */
-static int check_object(const TPM2B_PUBLIC *public, TPMA_OBJECT attributes,
+static bool is_unique(const TPM2B_PUBLIC *public)
+{
+	const TPMU_PUBLIC_ID *unique = &public->publicArea.unique;
+	const size_t size = kt_hash_size(KT_KEYFILE_ALG);
+
+	if (public->publicArea.type == TPM2_ALG_ECC)
+		return unique->ecc.x.size == KT_P256_COORD_BYTES &&
+		       unique->ecc.y.size == KT_P256_COORD_BYTES;
+	return unique->keyedHash.size == size;
+}
+
+/* What each object must be; `policy` follows from the file's words. */
+static int check_object(const TPM2B_PUBLIC *public, TPMI_ALG_PUBLIC type, TPMA_OBJECT attributes,
 	const struct kt_policy *policy, struct kt_error *e)
 {
 	const TPMT_PUBLIC *area = &public->publicArea;
 	TPM2B_DIGEST expected;
 
-	if (area->type != TPM2_ALG_KEYEDHASH || area->nameAlg != KT_KEYFILE_ALG ||
-		area->objectAttributes != attributes ||
-		area->unique.keyedHash.size != kt_hash_size(KT_KEYFILE_ALG))
+	if (area->type != type || area->nameAlg != KT_KEYFILE_ALG ||
+		area->objectAttributes != attributes || !is_unique(public))
 		return kt_fail(e, KT_E_INPUT, "not the kind of object, or not its attributes");
 	if (kt_policy_digest(KT_KEYFILE_ALG, policy, &expected, e) < 0)
 		return -1;
@@ -258,17 +340,41 @@ static int check_object(const TPM2B_PUBLIC *public, TPMA_OBJECT attributes,
 	return 0;
 }
 
+static bool is_for_hmac(const TPM2B_PUBLIC *public)
+{
+	const TPMT_KEYEDHASH_SCHEME *scheme = &public->publicArea.parameters.keyedHashDetail.scheme;
+
+	return scheme->scheme == TPM2_ALG_HMAC && scheme->details.hmac.hashAlg == TPM2_ALG_SHA256;
+}
+
+static bool is_for_ecdsa(const TPM2B_PUBLIC *public)
+{
+	const TPMS_ECC_PARMS *parms = &public->publicArea.parameters.eccDetail;
+
+	return parms->curveID == TPM2_ECC_NIST_P256 && parms->scheme.scheme == TPM2_ALG_ECDSA &&
+	       parms->scheme.details.ecdsa.hashAlg == TPM2_ALG_SHA256 &&
+	       parms->symmetric.algorithm == TPM2_ALG_NULL && parms->kdf.scheme == TPM2_ALG_NULL;
+}
+
 static int take_key(struct kt_keyfile *file, const struct kt_tss2key *key, struct kt_error *e)
 {
-	const TPMT_KEYEDHASH_SCHEME *scheme =
-		&key->public.publicArea.parameters.keyedHashDetail.scheme;
+	const TPMI_ALG_PUBLIC type = key->public.publicArea.type;
 	struct kt_policy policy = {0};
 
+	file->type = type == TPM2_ALG_ECC ? KT_KEYFILE_P256 : KT_KEYFILE_HMAC;
+	if (file->type == KT_KEYFILE_HMAC ? file->state_count == 0 && !file->is_signed
+					  : file->is_signed)
+		return kt_fail(e, KT_E_INPUT, "the key: not with this kind of policy");
 	if (kt_keyfile_key_policy(file, 0, &policy, e) < 0 ||
-		check_object(&key->public, KT_KEYFILE_KEY_ATTRIBUTES, &policy, e) < 0)
+		check_object(&key->public,
+			file->type == KT_KEYFILE_P256 ? TPM2_ALG_ECC : TPM2_ALG_KEYEDHASH,
+			KT_KEYFILE_KEY_ATTRIBUTES, &policy, e) < 0)
 		return kt_wrap(e, "the key");
-	if (scheme->scheme != TPM2_ALG_HMAC || scheme->details.hmac.hashAlg != TPM2_ALG_SHA256)
-		return kt_fail(e, KT_E_INPUT, "the key: not for HMAC-SHA256");
+	if (file->type == KT_KEYFILE_HMAC ? !is_for_hmac(&key->public)
+					  : !is_for_ecdsa(&key->public))
+		return kt_fail(e, KT_E_INPUT,
+			"the key: not for HMAC-SHA256, nor for ECDSA with "
+			"SHA-256");
 	file->key_public = key->public;
 	file->key_private = key->private;
 	return 0;
@@ -281,7 +387,7 @@ static int take_pepper(struct kt_keyfile *file, const struct kt_tss2key *key, st
 	struct kt_policy policy = {0};
 
 	if (kt_keyfile_pepper_policy(file, 0, &policy, e) < 0 ||
-		check_object(&key->public, attributes, &policy, e) < 0)
+		check_object(&key->public, TPM2_ALG_KEYEDHASH, attributes, &policy, e) < 0)
 		return kt_wrap(e, "the pepper");
 	if (!kt_public_is_sealed_data(&key->public))
 		return kt_fail(e, KT_E_INPUT, "the pepper: not sealed data");
@@ -300,11 +406,13 @@ static int parse(const char *text, size_t len, struct kt_keyfile *file, struct k
 	if (len > KT_KEYFILE_MAX_BYTES)
 		return kt_fail(e, KT_E_INPUT, "more than %d bytes", KT_KEYFILE_MAX_BYTES);
 	if (read_head(&text, end, file, e) < 0 || read_block(&text, end, key, e) < 0 ||
-		take_key(file, key, e) < 0 || read_block(&text, end, pepper, e) < 0 ||
-		take_pepper(file, pepper, e) < 0)
+		take_key(file, key, e) < 0)
+		return -1;
+	if (file->type == KT_KEYFILE_HMAC &&
+		(read_block(&text, end, pepper, e) < 0 || take_pepper(file, pepper, e) < 0))
 		return -1;
 	if (text != end)
-		return kt_fail(e, KT_E_INPUT, "something follows the second PEM block");
+		return kt_fail(e, KT_E_INPUT, "something follows the last PEM block");
 	return 0;
 }
 
@@ -404,24 +512,54 @@ static int format_states(const struct kt_keyfile *file, char **ret_text, struct 
 	return 0;
 }
 
+/* Empty if nothing is known of its creation. */
+static int format_creation(const struct kt_keyfile *file, char **ret_text, struct kt_error *e)
+{
+	const struct kt_tpm_creation *creation = &file->creation;
+	char hash[2 * TPM2_SHA256_DIGEST_SIZE + 1];
+	char ticket[2 * sizeof(creation->ticket.digest.buffer) + 1];
+	int len;
+
+	kt_hex_encode(creation->hash.buffer, TPM2_SHA256_DIGEST_SIZE, hash);
+	kt_hex_encode(creation->ticket.digest.buffer, creation->ticket.digest.size, ticket);
+	len = file->has_creation ? asprintf(ret_text, CREATION_LABEL ": %s %s\n", hash, ticket)
+				 : asprintf(ret_text, "%s", "");
+	if (len >= 0)
+		return 0;
+	*ret_text = NULL;
+	return kt_fail_memory(e);
+}
+
+/* The PEM blocks, one after the other. */
+static int format_blocks(
+	const struct kt_keyfile *file, char **ret_key, char **ret_pepper, struct kt_error *e)
+{
+	struct kt_policy key_policy = {0}, pepper_policy = {0};
+
+	if (kt_keyfile_key_policy(file, 0, &key_policy, e) < 0 ||
+		block_to_pem(KT_TSS2KEY_LOADABLE, &file->key_public, &file->key_private,
+			&key_policy, ret_key, e) < 0)
+		return -1;
+	if (file->type == KT_KEYFILE_P256)
+		return 0;
+	if (kt_keyfile_pepper_policy(file, 0, &pepper_policy, e) < 0)
+		return -1;
+	return block_to_pem(KT_TSS2KEY_SEALED, &file->pepper_public, &file->pepper_private,
+		&pepper_policy, ret_pepper, e);
+}
+
 int kt_keyfile_format(const struct kt_keyfile *file, char **ret_text, struct kt_error *e)
 {
-	auto_free char *states = NULL, *key = NULL, *pepper = NULL;
-	struct kt_policy key_policy = {0}, pepper_policy = {0};
+	auto_free char *states = NULL, *creation = NULL, *key = NULL, *pepper = NULL;
 	char name[KT_NAME_TEXT_MAX];
 	char *text;
 
-	if (kt_keyfile_key_policy(file, 0, &key_policy, e) < 0 ||
-		kt_keyfile_pepper_policy(file, 0, &pepper_policy, e) < 0 ||
-		block_to_pem(KT_TSS2KEY_LOADABLE, &file->key_public, &file->key_private,
-			&key_policy, &key, e) < 0 ||
-		block_to_pem(KT_TSS2KEY_SEALED, &file->pepper_public, &file->pepper_private,
-			&pepper_policy, &pepper, e) < 0 ||
+	if (format_blocks(file, &key, &pepper, e) < 0 || format_creation(file, &creation, e) < 0 ||
 		(file->is_signed ? format_signer : format_states)(file, &states, e) < 0)
 		return -1;
 	kt_name_format(&file->parent, name);
-	if (asprintf(&text, "Parent-Name: %s\nKey-UUID: %s\n%s%s%s", name, file->uuid, states, key,
-		    pepper) < 0)
+	if (asprintf(&text, "Parent-Name: %s\nKey-UUID: %s\n%s%s%s%s", name, file->uuid, states,
+		    creation, key, pepper != NULL ? pepper : "") < 0)
 		return kt_fail_memory(e);
 	*ret_text = text;
 	return 0;

@@ -13,6 +13,7 @@
 #include <tss2/tss2_sys.h>
 
 #include "lib/log.h"
+#include "lib/tpm-child.h"
 #include "lib/tpm-internal.h"
 #include "lib/tpm-policy.h"
 
@@ -32,7 +33,8 @@ struct kt_hmac {
 	const struct kt_hmac_key *loaded; /* which one `key` is */
 	bool used;			  /* the session has something to be reset */
 	bool suspect;			  /* a failure that a new connection may mend */
-	bool connected;			  /* at least once */
+	bool is_sent;			  /* and nobody knows what became of it */
+	uint64_t connections;
 	int64_t deadline_ms;
 	struct kt_tpm_figures figures;
 };
@@ -41,6 +43,7 @@ struct kt_hmac {
 struct job {
 	struct kt_hmac *hmac;
 	struct kt_hmac_key *key;
+	const struct kt_hmac_hook *hook; /* NULL: none */
 	const uint8_t *input;
 	uint8_t *output;
 };
@@ -93,11 +96,11 @@ static int connect_tpm(struct kt_hmac *hmac, struct kt_error *e)
 {
 	TSS2_RC rc;
 
-	if (hmac->connected)
+	if (hmac->connections > 0)
 		hmac->figures.reconnects++;
 	if (kt_tpm_open_for_long(hmac->tcti, &hmac->figures, &hmac->tpm, e) < 0)
 		return -1;
-	hmac->connected = true;
+	hmac->connections++;
 	kt_tpm_set_deadline(hmac->tpm, hmac->deadline_ms);
 	rc = Esys_GetSysContext(kt_tpm_esys(hmac->tpm), &hmac->sys);
 	if (rc != TSS2_RC_SUCCESS)
@@ -110,6 +113,11 @@ void kt_hmac_set_deadline(struct kt_hmac *hmac, int64_t deadline_ms)
 	hmac->deadline_ms = deadline_ms;
 	if (hmac->tpm != NULL)
 		kt_tpm_set_deadline(hmac->tpm, deadline_ms);
+}
+
+uint64_t kt_hmac_connections(const struct kt_hmac *hmac)
+{
+	return hmac->connections;
 }
 
 void kt_hmac_take_figures(struct kt_hmac *hmac, struct kt_tpm_figures *ret_figures)
@@ -142,10 +150,12 @@ int kt_hmac_run(struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, s
 {
 	bool kept = hmac->tpm != NULL;
 
+	hmac->is_sent = false;
 	if (attempt(hmac, operation, ctx, e) == 0)
 		return 0;
-	/* A TPM that was too busy for seconds needs no second try. */
-	if (!kept || hmac->tpm != NULL || e->code == KT_E_BUSY)
+	/* A TPM that was too busy for seconds needs no second try; a command that it may have
+	 * carried out must not get one. */
+	if (!kept || hmac->tpm != NULL || e->code == KT_E_BUSY || hmac->is_sent)
 		return -1;
 	return attempt(hmac, operation, ctx, e);
 }
@@ -194,7 +204,8 @@ static int load_key(struct kt_hmac *hmac, const struct kt_hmac_key *key, struct 
 		return 0;
 	unload_key(hmac);
 	if (kt_parent_check_name(&hmac->srk, &key->parent, e) < 0 ||
-		kt_hmac_load(hmac->tpm, &hmac->srk, &key->public, &key->private, &hmac->key, e) < 0)
+		kt_child_load(hmac->tpm, &hmac->srk, &key->public, &key->private, &hmac->key, e) <
+			0)
 		return -1;
 	rc = Esys_TR_GetTpmHandle(kt_tpm_esys(hmac->tpm), hmac->key, &hmac->key_handle);
 	if (rc != TSS2_RC_SUCCESS)
@@ -332,6 +343,23 @@ static int take_output(const struct job *job, const TPM2B_DIGEST *output, struct
 	return 0;
 }
 
+/* The TPM itself said no, so that it did nothing; what comes from in between says nothing. */
+static bool is_refusal(TSS2_RC rc)
+{
+	const TSS2_RC layer = rc & TSS2_RC_LAYER_MASK;
+
+	return layer == TSS2_TPM_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER;
+}
+
+static int call_hook(const struct job *job, struct kt_error *e)
+{
+	const struct kt_hmac_hook *hook = job->hook;
+
+	if (hook == NULL)
+		return 0;
+	return hook->before(job->hmac->tpm, &job->hmac->srk, job->hmac->key, hook->ctx, e);
+}
+
 /* *ret_changed: PCRs were extended meanwhile, so that it has to be done again. */
 static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
 {
@@ -347,7 +375,10 @@ static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
 	for (size_t i = 0; i < policy->count; i++)
 		if (run_step(hmac, &policy->steps[i], &job->key->approval, e) < 0)
 			return -1;
+	if (call_hook(job, e) < 0)
+		return -1;
 	rc = call_hmac(job, &output);
+	hmac->is_sent = job->hook != NULL && rc != TSS2_RC_SUCCESS && !is_refusal(rc);
 	*ret_changed = kt_rc_base(rc) == TPM2_RC_PCR_CHANGED;
 	if (rc != TSS2_RC_SUCCESS) {
 		/* The policy has just been run: if the TPM does not think so, key or session may
@@ -380,12 +411,19 @@ static int compute(struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, s
 	return status;
 }
 
+int kt_hmac_compute_hooked(struct kt_hmac *hmac, struct kt_hmac_key *key,
+	const struct kt_hmac_hook *hook, const uint8_t input[KT_HMAC_BYTES],
+	uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e)
+{
+	struct job job = {hmac, key, hook, input, ret_output};
+
+	return kt_hmac_run(hmac, compute, &job, e);
+}
+
 int kt_hmac_compute(struct kt_hmac *hmac, struct kt_hmac_key *key,
 	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e)
 {
-	struct job job = {hmac, key, input, ret_output};
-
-	return kt_hmac_run(hmac, compute, &job, e);
+	return kt_hmac_compute_hooked(hmac, key, NULL, input, ret_output, e);
 }
 
 void kt_hmac_drop_key(struct kt_hmac *hmac, const struct kt_hmac_key *key)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HMAC keys in the TPM: making one, and using some for long.
+ * HMAC keys in the TPM, used for long.
  *
  * A struct kt_hmac is what a program that lives long keeps of the TPM: a connection, one policy
  * session, and the key that was used last. All are made when they are needed, and made anew when
@@ -18,18 +18,6 @@
 #include "lib/tpm-key.h"
 
 #define KT_HMAC_BYTES 32 /* of the input, and of the output: HMAC-SHA256 */
-
-/* Makes an HMAC-SHA256 key with these attributes, whose only use is by `policy`. Two TPM commands;
- * the session is salted and the answer authenticated. */
-KT_CHECKED int kt_hmac_create(struct kt_tpm *tpm, const struct kt_parent *parent,
-	TPMA_OBJECT attributes, const TPM2B_DIGEST *policy, TPM2B_PUBLIC *ret_public,
-	TPM2B_PRIVATE *ret_private, struct kt_error *e);
-
-/* Loads it: *ret_handle is tracked, to be flushed by the caller or with the connection. One TPM
- * command. KT_E_WRONG_TPM if it is not of this parent. */
-KT_CHECKED int kt_hmac_load(struct kt_tpm *tpm, const struct kt_parent *parent,
-	const TPM2B_PUBLIC *public, const TPM2B_PRIVATE *private, ESYS_TR *ret_handle,
-	struct kt_error *e);
 
 /* What TPM2_PolicyAuthorize takes besides the policy's own words (Part 3, 23.16): worked out once,
  * and kept. */
@@ -72,11 +60,29 @@ typedef int kt_hmac_operation(
 KT_CHECKED int kt_hmac_run(
 	struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, struct kt_error *e);
 
+/* How many connections were made so far: another number means another connection, and perhaps a TPM
+ * that was reset. */
+uint64_t kt_hmac_connections(const struct kt_hmac *hmac);
+
+/* Called when all is ready and nothing but TPM2_HMAC is left to be sent, perhaps more than once for
+ * one computation: it may still change the input. `key` is the loaded key. If it fails, so does the
+ * computation. */
+struct kt_hmac_hook {
+	int (*before)(struct kt_tpm *tpm, const struct kt_parent *srk, ESYS_TR key, void *ctx,
+		struct kt_error *e);
+	void *ctx;
+};
+
 /* HMAC of exactly KT_HMAC_BYTES bytes. One TPM command for each step of the policy and one for the
  * HMAC, once key, session and ticket are there. KT_E_POLICY if the PCRs do not fit, KT_E_WRONG_TPM,
  * KT_E_TPM, KT_E_BUSY … */
 KT_CHECKED int kt_hmac_compute(struct kt_hmac *hmac, struct kt_hmac_key *key,
 	const uint8_t input[KT_HMAC_BYTES], uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e);
+/* The same with a hook (NULL: none). The command is not sent again if it is not known whether the
+ * TPM has carried it out. */
+KT_CHECKED int kt_hmac_compute_hooked(struct kt_hmac *hmac, struct kt_hmac_key *key,
+	const struct kt_hmac_hook *hook, const uint8_t input[KT_HMAC_BYTES],
+	uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e);
 
 /* `key` is about to go away. */
 void kt_hmac_drop_key(struct kt_hmac *hmac, const struct kt_hmac_key *key);

@@ -48,14 +48,36 @@ int kt_tpm_has_command(struct kt_tpm *tpm, TPM2_CC command, bool *ret_has, struc
 	return 0;
 }
 
-int kt_tpm_count_handles(
-	struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count, struct kt_error *e)
+int kt_tpm_handles(
+	struct kt_tpm *tpm, TPM2_HANDLE first, TPML_HANDLE *ret_handles, struct kt_error *e)
 {
 	auto_esys TPMS_CAPABILITY_DATA *data = NULL;
 
 	if (get_capability(tpm, TPM2_CAP_HANDLES, first, HANDLES_ASKED, &data, e) < 0)
 		return -1;
-	*ret_count = data->data.handles.count;
+	*ret_handles = data->data.handles;
+	return 0;
+}
+
+int kt_tpm_count_handles(
+	struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count, struct kt_error *e)
+{
+	TPML_HANDLE handles;
+
+	if (kt_tpm_handles(tpm, first, &handles, e) < 0)
+		return -1;
+	*ret_count = handles.count;
+	return 0;
+}
+
+int kt_tpm_audited_commands(struct kt_tpm *tpm, TPML_CC *ret_commands, struct kt_error *e)
+{
+	auto_esys TPMS_CAPABILITY_DATA *data = NULL;
+
+	if (get_capability(tpm, TPM2_CAP_AUDIT_COMMANDS, TPM2_CC_FIRST, TPM2_MAX_CAP_CC, &data, e) <
+		0)
+		return -1;
+	*ret_commands = data->data.auditCommands;
 	return 0;
 }
 

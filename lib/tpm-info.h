@@ -21,6 +21,14 @@ KT_CHECKED int kt_tpm_has_command(
 KT_CHECKED int kt_tpm_count_handles(
 	struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count, struct kt_error *e);
 
+/* Those of the range of `first`, e.g. TPM2_PERSISTENT_FIRST; the first 254 of them. */
+KT_CHECKED int kt_tpm_handles(
+	struct kt_tpm *tpm, TPM2_HANDLE first, TPML_HANDLE *ret_handles, struct kt_error *e);
+
+/* The commands that are audited now (Part 1, chapter 32), ascending. */
+KT_CHECKED int kt_tpm_audited_commands(
+	struct kt_tpm *tpm, TPML_CC *ret_commands, struct kt_error *e);
+
 /* Can a session encrypt parameters with AES-128-CFB (TPM2_TestParms)? */
 KT_CHECKED int kt_tpm_has_aes_cfb(struct kt_tpm *tpm, bool *ret_has, struct kt_error *e);
 

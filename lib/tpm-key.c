@@ -148,7 +148,7 @@ static int start_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR hierarchy, const str
 
 /* What the session's use ended in: the TPM ended it (continueSession is clear), or it has to be
  * flushed. */
-static void end_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR session, TSS2_RC rc)
+void kt_auth_end(struct kt_tpm *tpm, ESYS_TR session, TSS2_RC rc)
 {
 	if (session == ESYS_TR_PASSWORD)
 		return;
@@ -158,7 +158,7 @@ static void end_hierarchy_auth(struct kt_tpm *tpm, ESYS_TR session, TSS2_RC rc)
 		kt_tpm_flush(tpm, session);
 }
 
-static int fail_hierarchy(struct kt_error *e, TSS2_RC rc, const char *command)
+int kt_fail_auth(struct kt_error *e, TSS2_RC rc, const char *command)
 {
 	TSS2_RC base = kt_rc_base(rc);
 
@@ -186,9 +186,9 @@ int kt_primary_create(struct kt_tpm *tpm, ESYS_TR hierarchy, const struct kt_sec
 			ESYS_TR_NONE, &empty, template, NULL, &no_pcrs, &parent.handle, NULL, NULL,
 			NULL, NULL);
 	while (kt_tpm_retry(tpm, &retry, rc));
-	end_hierarchy_auth(tpm, session, rc);
+	kt_auth_end(tpm, session, rc);
 	if (rc != TSS2_RC_SUCCESS)
-		return fail_hierarchy(e, rc, "TPM2_CreatePrimary");
+		return kt_fail_auth(e, rc, "TPM2_CreatePrimary");
 	if (kt_tpm_track(tpm, parent.handle, e) < 0 || verify_parent(tpm, &parent, e) < 0)
 		return -1;
 	*ret_parent = parent;
@@ -201,25 +201,34 @@ void kt_parent_release(struct kt_tpm *tpm, struct kt_parent *parent)
 	parent->handle = ESYS_TR_NONE;
 }
 
-/* By now there is a key to salt the session to: the one that is made persistent. */
-static int make_persistent(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
-	const struct kt_parent *primary, struct kt_error *e)
+int kt_auth_start(struct kt_tpm *tpm, const struct kt_parent *salt, ESYS_TR entity,
+	const struct kt_secret *auth, ESYS_TR *ret_session, struct kt_error *e)
+{
+	if (kt_tpm_set_auth(tpm, entity, auth, e) < 0)
+		return -1;
+	*ret_session = ESYS_TR_PASSWORD;
+	if (auth == NULL)
+		return 0;
+	return kt_session_start(
+		tpm, salt, KT_SESSION_HMAC, KT_SESSION_AUTH_ONLY, TPM2_ALG_SHA256, ret_session, e);
+}
+
+int kt_parent_persist(struct kt_tpm *tpm, const struct kt_parent *salt,
+	const struct kt_secret *owner_auth, const struct kt_parent *primary, TPM2_HANDLE handle,
+	struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
-	ESYS_TR session = ESYS_TR_PASSWORD, persistent = ESYS_TR_NONE;
+	ESYS_TR session, persistent = ESYS_TR_NONE;
 	TSS2_RC rc;
 
-	if (kt_tpm_set_auth(tpm, ESYS_TR_RH_OWNER, owner_auth, e) < 0)
-		return -1;
-	if (owner_auth != NULL && kt_session_start(tpm, primary, KT_SESSION_HMAC,
-					  KT_SESSION_AUTH_ONLY, TPM2_ALG_SHA256, &session, e) < 0)
+	if (kt_auth_start(tpm, salt, ESYS_TR_RH_OWNER, owner_auth, &session, e) < 0)
 		return -1;
 	do
 		rc = Esys_EvictControl(kt_tpm_esys(tpm), ESYS_TR_RH_OWNER, primary->handle, session,
-			ESYS_TR_NONE, ESYS_TR_NONE, KT_SRK_HANDLE, &persistent);
+			ESYS_TR_NONE, ESYS_TR_NONE, handle, &persistent);
 	while (kt_tpm_retry(tpm, &retry, rc));
-	end_hierarchy_auth(tpm, session, rc);
-	return rc == TSS2_RC_SUCCESS ? 0 : fail_hierarchy(e, rc, "TPM2_EvictControl");
+	kt_auth_end(tpm, session, rc);
+	return rc == TSS2_RC_SUCCESS ? 0 : kt_fail_auth(e, rc, "TPM2_EvictControl");
 }
 
 int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
@@ -236,7 +245,8 @@ int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
 	if (kt_primary_create(
 		    tpm, ESYS_TR_RH_OWNER, owner_auth, &kt_template_srk_ecc, &primary, e) < 0)
 		return -1;
-	if (make_persistent(tpm, owner_auth, &primary, e) < 0)
+	/* By now there is a key to salt the session to: the one that is made persistent. */
+	if (kt_parent_persist(tpm, &primary, owner_auth, &primary, KT_SRK_HANDLE, e) < 0)
 		return -1;
 	kt_parent_release(tpm, &primary);
 	if (kt_srk_load(tpm, ret_parent, e) < 0 ||

@@ -45,6 +45,21 @@ void kt_parent_release(struct kt_tpm *tpm, struct kt_parent *parent);
 KT_CHECKED int kt_srk_provision(struct kt_tpm *tpm, const struct kt_secret *owner_auth,
 	struct kt_parent *ret_parent, bool *ret_made, struct kt_error *e);
 
+/* Makes a primary persistent at `handle`. `salt`: a storage key whose Name is known, for the
+ * session. KT_E_PIN if the owner's authorisation value is wrong. */
+KT_CHECKED int kt_parent_persist(struct kt_tpm *tpm, const struct kt_parent *salt,
+	const struct kt_secret *owner_auth, const struct kt_parent *primary, TPM2_HANDLE handle,
+	struct kt_error *e);
+
+/* A session for one command that asks for a hierarchy's (or other permanent entity's)
+ * authorisation: salted, so that the value does not cross the bus; ESYS_TR_PASSWORD if the value is
+ * empty (NULL). kt_auth_end() gets what the command returned. */
+KT_CHECKED int kt_auth_start(struct kt_tpm *tpm, const struct kt_parent *salt, ESYS_TR entity,
+	const struct kt_secret *auth, ESYS_TR *ret_session, struct kt_error *e);
+void kt_auth_end(struct kt_tpm *tpm, ESYS_TR session, TSS2_RC rc);
+/* Why a command with such a session failed; KT_E_PIN with a hint if it was the value. */
+int kt_fail_auth(struct kt_error *e, TSS2_RC rc, const char *command);
+
 /* Gives ESYS the authorisation value of a handle. `auth` NULL: empty. KT_E_INPUT if longer than a
  * digest. */
 KT_CHECKED int kt_tpm_set_auth(

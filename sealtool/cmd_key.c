@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * sealtool key: makes HMAC keys in this machine's TPM for kms-shim, and tells what key files say.
- * What is not given to a key when it is made cannot be given to it later, so that making one says
- * what will be lost.
- */
+/* sealtool key: makes keys in this machine's TPM, and tells what key files say. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <openssl/rand.h>
-
 #include "lib/io.h"
 #include "lib/key-id.h"
 #include "lib/keyfile.h"
 #include "lib/log.h"
-#include "lib/tpm-hmac.h"
-#include "lib/tpm-info.h"
-#include "lib/tpm-object.h"
-#include "lib/uuid.h"
+#include "sealtool/key-make.h"
 #include "sealtool/policy-key.h"
-#include "sealtool/recipients.h"
 
 #define MODULE "kms-tpm"
 #define KEY_SUFFIX ".key"
@@ -29,6 +19,7 @@
 struct options {
 	struct common common;
 	const char *type;
+	const char *audit_tier;
 	struct kt_opt_list pcrs;
 	const char *policy_key;
 	const char *cluster;
@@ -36,8 +27,11 @@ struct options {
 };
 
 static const struct kt_opt opts[] = {
-	{"type", 0, "TYPE", "new: hmac, for kms-shim's module kms-tpm", KT_OPT_TEXT,
-		offsetof(struct options, type)},
+	{"type", 0, "TYPE",
+		"new: hmac, for kms-shim's module kms-tpm, or p256, for 'sealtool sign-cert'",
+		KT_OPT_TEXT, offsetof(struct options, type)},
+	{"audit-tier", 0, "TIER", "new: a, to be used with the TPM's command audit (default)",
+		KT_OPT_TEXT, offsetof(struct options, audit_tier)},
 	{"pcrs", 0, "SELECTION",
 		"new: PCRs the key is bound to, e.g. sha256:7,11 or sha256:7=HEX; if repeated, to "
 		"any of these states",
@@ -45,7 +39,8 @@ static const struct kt_opt opts[] = {
 	{"policy-key", 0, "PUB",
 		"new: instead, to the states that this key approves ('sealtool policy sign')",
 		KT_OPT_TEXT, offsetof(struct options, policy_key)},
-	OPT_OUTPUT(struct options, "new: the key file, which must not exist yet"),
+	OPT_OUTPUT(struct options,
+		"new: the key file, which must not exist yet; public: the public key"),
 	{"cluster", 'c', "NAME", "show, list: print the key_id that kms-shim gives it there",
 		KT_OPT_TEXT, offsetof(struct options, cluster)},
 	{"epoch", 0, "N", "show, list: in this epoch (default 0)", KT_OPT_TEXT,
@@ -108,6 +103,11 @@ static void name_signer(const struct kt_keyfile *file, char ret_text[KT_NAME_TEX
 		kt_name_format(&name, ret_text);
 }
 
+static bool is_hmac(const struct kt_keyfile *file)
+{
+	return file->type == KT_KEYFILE_HMAC;
+}
+
 static void write_key(const struct kt_keyfile *file, const char *path,
 	const struct key_names *names, const char *name, struct kt_jsonw *w)
 {
@@ -118,7 +118,9 @@ static void write_key(const struct kt_keyfile *file, const char *path,
 	name_signer(file, signer);
 	kt_jsonw_begin_object(w);
 	kt_jsonw_member(w, "file", path);
-	kt_jsonw_member(w, "type", "hmac");
+	kt_jsonw_member(w, "type", is_hmac(file) ? "hmac" : "p256");
+	if (file->has_creation)
+		kt_jsonw_member(w, "auditTier", "a");
 	kt_jsonw_member(w, "uuid", file->uuid);
 	kt_jsonw_member(w, "version", version);
 	kt_jsonw_member(w, "name", name);
@@ -146,7 +148,11 @@ static void print_key(const struct kt_keyfile *file, const char *path,
 	kt_name_format(&file->parent, parent);
 	name_signer(file, signer);
 	printf("file:       %s\nkey:        %s\nversion:    %s\n", path, file->uuid, version);
-	printf("type:       HMAC-SHA256, for kms-shim's module " MODULE "\n");
+	printf("type:       %s\n", is_hmac(file) ? "HMAC-SHA256, for kms-shim's module " MODULE
+						 : "ECDSA with P-256, for certificates");
+	printf("audit:      %s\n", file->has_creation
+					   ? "tier a"
+					   : "cannot be audited: made before keys were for that");
 	printf("Name:       %s\nparent:     %s\n", name, parent);
 	if (file->is_signed)
 		printf("states:     those that the key with the Name %s approves\n", signer);
@@ -213,6 +219,8 @@ static int list_file(const struct listing *listing, const char *path, struct kt_
 	kt_name_format(&name, name_text);
 	if (file->is_signed)
 		snprintf(pcrs, sizeof(pcrs), "approved states");
+	else if (file->state_count == 0)
+		snprintf(pcrs, sizeof(pcrs), "any state");
 	else
 		kt_pcr_format(&file->states[0], pcrs);
 	if (file->state_count > 1)
@@ -315,150 +323,22 @@ static int list(int count, char *const paths[], const struct options *options, s
 	return status;
 }
 
-static int new_pepper(struct kt_secret **ret_pepper, struct kt_error *e)
+/* The public half of a P-256 key, as PEM. */
+static int print_public(const char *path, const struct options *options, struct kt_error *e)
 {
-	auto_secret struct kt_secret *pepper = NULL;
+	auto_free struct kt_keyfile *file = NULL;
+	auto_pkey EVP_PKEY *key = NULL;
+	auto_free char *pem = NULL;
 
-	if (kt_secret_new(KT_KEYFILE_PEPPER_BYTES, &pepper, e) < 0)
+	if (read_keyfile(path, &file, e) < 0)
 		return -1;
-	if (RAND_priv_bytes(kt_secret_buffer(pepper), KT_KEYFILE_PEPPER_BYTES) != 1)
-		return kt_fail_ssl(e, KT_E_INTERNAL, "no random bytes");
-	kt_secret_set_len(pepper, KT_KEYFILE_PEPPER_BYTES);
-	*ret_pepper = kt_take(pepper);
-	return 0;
-}
-
-/* Both objects of the file, whose PCRs are known. */
-static int make_objects(struct kt_keyfile *file, struct kt_tpm *tpm, const struct kt_parent *srk,
-	struct kt_error *e)
-{
-	auto_secret struct kt_secret *pepper = NULL;
-	struct kt_policy key_policy = {0}, pepper_policy = {0};
-	TPM2B_DIGEST key_digest, pepper_digest;
-
-	if (kt_keyfile_key_policy(file, 0, &key_policy, e) < 0 ||
-		kt_keyfile_pepper_policy(file, 0, &pepper_policy, e) < 0 ||
-		kt_policy_digest(KT_KEYFILE_ALG, &key_policy, &key_digest, e) < 0 ||
-		kt_policy_digest(KT_KEYFILE_ALG, &pepper_policy, &pepper_digest, e) < 0 ||
-		new_pepper(&pepper, e) < 0)
+	if (kt_keyfile_public(file, &key, e) < 0)
+		return kt_wrap(e, "%s", path);
+	if (policy_key_public_pem(key, &pem, e) < 0)
 		return -1;
-	if (kt_hmac_create(tpm, srk, KT_KEYFILE_KEY_ATTRIBUTES, &key_digest, &file->key_public,
-		    &file->key_private, e) < 0)
-		return -1;
-	return kt_object_seal(tpm, srk, pepper, &pepper_digest, NULL, &file->pepper_public,
-		&file->pepper_private, e);
-}
-
-/* What was written is read again: a file that we do not take is found out now, not on the day that
- * Secrets are encrypted under it. */
-static int format_checked(const struct kt_keyfile *file, char **ret_text, struct kt_error *e)
-{
-	auto_free struct kt_keyfile *again = NULL;
-	auto_free char *text = NULL;
-
-	if (kt_keyfile_format(file, &text, e) < 0 ||
-		kt_keyfile_parse(text, strlen(text), &again, e) < 0)
-		return -1;
-	*ret_text = kt_take(text);
-	return 0;
-}
-
-static void warn_of_loss(const struct kt_keyfile *file)
-{
-	char text[KT_PCR_TEXT_MAX];
-
-	if (file->is_signed) {
-		kt_warn("the key works in no state yet: approve one with 'sealtool policy sign "
-			"--for %s', and put it where kms.conf's policy-dir says",
-			file->uuid);
-		return;
-	}
-	kt_pcr_format(&file->states[0], text);
-	kt_warn("the key works only while the PCRs %s have %s: after an update of firmware, Secure "
-		"Boot or boot loader that changes one, what it encrypted is lost, unless it was "
-		"rotated to another key before, or kms.conf has a recovery key",
-		text, file->state_count == 1 ? "these values" : "the values of one of its states");
-}
-
-static int check_new(const struct options *options, struct kt_error *e)
-{
-	struct stat st;
-
-	if (options->type == NULL || strcmp(options->type, "hmac") != 0)
-		return kt_fail(e, KT_E_USAGE, "--type hmac is the only type there is");
-	if ((options->pcrs.count == 0) == (options->policy_key == NULL))
-		return kt_fail(e, KT_E_USAGE,
-			"to which state? give --pcrs SELECTION, or --policy-key PUB");
-	if (options->pcrs.count > KT_KEYFILE_STATES_MAX)
-		return kt_fail(e, KT_E_USAGE, "at most %d states: a TPM takes no more alternatives",
-			KT_KEYFILE_STATES_MAX);
-	if (options->common.output == NULL)
-		return kt_fail(e, KT_E_USAGE, "where to? give -o FILE");
-	/* Whoever replaced a key would lose all that it encrypted. */
-	if (!is_stdout(&options->common) && lstat(options->common.output, &st) == 0)
-		return kt_fail(e, KT_E_REFUSED, "%s is there already, and keys are not replaced",
-			options->common.output);
-	return 0;
-}
-
-static int choose_signer(struct kt_keyfile *file, const char *path, struct kt_error *e)
-{
-	auto_pkey EVP_PKEY *signer = NULL;
-
-	file->is_signed = true;
-	if (policy_key_read_public(path, &signer, e) < 0)
-		return -1;
-	return kt_p256_point(signer, file->signer, e);
-}
-
-static int choose_states(struct kt_keyfile *file, const struct options *options, struct kt_tpm *tpm,
-	struct kt_error *e)
-{
-	const struct kt_opt_list *pcrs = &options->pcrs;
-
-	if (options->policy_key != NULL)
-		return choose_signer(file, options->policy_key, e);
-	for (size_t i = 0; i < pcrs->count; i++)
-		if (choose_pcrs(pcrs->values[i], tpm, &file->states[i], e) < 0)
-			return -1;
-	file->state_count = pcrs->count;
-	return 0;
-}
-
-/* Chips without it exist, and emulating it by a sequence would be another command to allow. */
-static int check_tpm(struct kt_tpm *tpm, struct kt_error *e)
-{
-	bool has;
-
-	if (kt_tpm_has_command(tpm, TPM2_CC_HMAC, &has, e) < 0)
-		return -1;
-	return has ? 0
-		   : kt_fail(e, KT_E_TPM,
-			     "this TPM does not have the command TPM2_HMAC, which "
-			     "such a key is for");
-}
-
-static int make(const struct options *options, struct kt_error *e)
-{
-	auto_free struct kt_keyfile *file = kt_keyfile_new();
-	auto_tpm struct kt_tpm *tpm = NULL;
-	auto_free char *text = NULL;
-	struct kt_parent srk;
-
-	if (file == NULL)
-		return kt_fail_memory(e);
-	if (check_new(options, e) < 0 || kt_tpm_open(options->common.tcti, &tpm, e) < 0 ||
-		kt_srk_load(tpm, &srk, e) < 0 || check_tpm(tpm, e) < 0 ||
-		choose_states(file, options, tpm, e) < 0)
-		return -1;
-	file->parent = srk.name;
-	if (kt_uuid_new(file->uuid, e) < 0 || make_objects(file, tpm, &srk, e) < 0 ||
-		format_checked(file, &text, e) < 0)
-		return -1;
-	warn_of_loss(file);
 	if (is_stdout(&options->common))
-		return write_stdout(text, strlen(text), e);
-	return kt_replace_file(options->common.output, text, strlen(text), 0600, e);
+		return write_stdout(pem, strlen(pem), e);
+	return kt_replace_file(options->common.output, pem, strlen(pem), 0644, e);
 }
 
 static int run(int argc, char *argv[], struct kt_error *e)
@@ -472,19 +352,26 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (done)
 		return 0;
 	if (strcmp(argv[first], "new") == 0 && argc - first == 1)
-		return make(&options, e);
+		return key_make(&(struct key_request){.common = &options.common,
+					.type = options.type,
+					.audit_tier = options.audit_tier,
+					.policy_key = options.policy_key,
+					.pcrs = &options.pcrs},
+			e);
 	if (strcmp(argv[first], "show") == 0 && argc - first == 2)
 		return show(argv[first + 1], &options, e);
 	if (strcmp(argv[first], "list") == 0 && argc - first > 1)
 		return list(argc - first - 1, argv + first + 1, &options, e);
+	if (strcmp(argv[first], "public") == 0 && argc - first == 2)
+		return print_public(argv[first + 1], &options, e);
 	return kt_fail(e, KT_E_USAGE,
-		"key: 'new --type hmac --pcrs SELECTION|--policy-key PUB -o FILE', 'list "
-		"FOLDER|FILE...' or 'show "
-		"FILE'");
+		"key: 'new --type hmac --pcrs SELECTION|--policy-key PUB -o FILE', 'new --type "
+		"p256 "
+		"-o FILE', 'list FOLDER|FILE...', 'show FILE' or 'public FILE'");
 }
 
 const struct verb verb_key = {
-	.command = {PROGRAM, "key", "new|list|show [FILE...]",
-		"make a key in this TPM for kms-shim; tell what key files say", opts, 1, -1},
+	.command = {PROGRAM, "key", "new|list|show|public [FILE...]",
+		"make a key in this TPM; tell what key files say", opts, 1, -1},
 	.run = run,
 };

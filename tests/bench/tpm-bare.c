@@ -92,7 +92,7 @@ int main(int argc, char *argv[])
 	check_ours(kt_keyfile_key_policy(file, 0, &policy, &e), &e);
 	check_ours(kt_tpm_open(NULL, &tpm, &e), &e);
 	check_ours(kt_srk_load(tpm, &srk, &e), &e);
-	check_ours(kt_hmac_load(tpm, &srk, &file->key_public, &file->key_private, &key, &e), &e);
+	check_ours(kt_child_load(tpm, &srk, &file->key_public, &file->key_private, &key, &e), &e);
 	check(Esys_StartAuthSession(kt_tpm_esys(tpm), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
 		      ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_POLICY, &none, TPM2_ALG_SHA256,
 		      &session),

@@ -22,9 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	assert(kt_uuid_is_valid(file->uuid));
-	assert(file->is_signed
-			? file->state_count == 0
-			: file->state_count >= 1 && file->state_count <= KT_KEYFILE_STATES_MAX);
+	assert(file->state_count <= KT_KEYFILE_STATES_MAX);
+	if (file->type == KT_KEYFILE_HMAC)
+		assert(file->is_signed == (file->state_count == 0));
+	else
+		assert(!file->is_signed);
 	for (size_t i = 0; i < file->state_count; i++)
 		assert(kt_pcr_is_complete(&file->states[i]));
 	assert(kt_keyfile_format(file, &text, &e) == 0);

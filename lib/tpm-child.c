@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making and loading HMAC keys (Part 3, 12.1 TPM2_Create and 12.2 TPM2_Load; TPM2_CreateLoaded is
- * missing in chips that are still sold). */
-#include <string.h>
+/* Part 3, 12.1 TPM2_Create and 12.2 TPM2_Load; TPM2_CreateLoaded is missing in chips that are still
+ * sold. */
+#include "lib/tpm-child.h"
 
-#include "lib/tpm-hmac.h"
 #include "lib/tpm-internal.h"
 #include "lib/tpm-session.h"
 
-static TPM2B_PUBLIC hmac_template(TPMA_OBJECT attributes, const TPM2B_DIGEST *policy)
+TPM2B_PUBLIC kt_template_hmac(TPMA_OBJECT attributes, const TPM2B_DIGEST *policy)
 {
 	return (TPM2B_PUBLIC){
 		.publicArea =
@@ -20,6 +19,31 @@ static TPM2B_PUBLIC hmac_template(TPMA_OBJECT attributes, const TPM2B_DIGEST *po
 					{
 						.scheme = TPM2_ALG_HMAC,
 						.details.hmac.hashAlg = TPM2_ALG_SHA256,
+					},
+			},
+	};
+}
+
+TPM2B_PUBLIC kt_template_p256(TPMA_OBJECT attributes, const TPM2B_DIGEST *policy)
+{
+	return (TPM2B_PUBLIC){
+		.publicArea =
+			{
+				.type = TPM2_ALG_ECC,
+				.nameAlg = TPM2_ALG_SHA256,
+				.objectAttributes = attributes,
+				.authPolicy = *policy,
+				.parameters.eccDetail =
+					{
+						.symmetric.algorithm = TPM2_ALG_NULL,
+						.scheme =
+							{
+								.scheme = TPM2_ALG_ECDSA,
+								.details.ecdsa.hashAlg =
+									TPM2_ALG_SHA256,
+							},
+						.curveID = TPM2_ECC_NIST_P256,
+						.kdf.scheme = TPM2_ALG_NULL,
 					},
 			},
 	};
@@ -39,15 +63,16 @@ static int check_made(const TPM2B_PUBLIC *made, const TPM2B_PUBLIC *template, st
 	return 0;
 }
 
-int kt_hmac_create(struct kt_tpm *tpm, const struct kt_parent *parent, TPMA_OBJECT attributes,
-	const TPM2B_DIGEST *policy, TPM2B_PUBLIC *ret_public, TPM2B_PRIVATE *ret_private,
-	struct kt_error *e)
+int kt_child_create(struct kt_tpm *tpm, const struct kt_parent *parent,
+	const TPM2B_PUBLIC *template, TPM2B_PUBLIC *ret_public, TPM2B_PRIVATE *ret_private,
+	struct kt_tpm_creation *ret_creation, struct kt_error *e)
 {
-	const TPM2B_PUBLIC template = hmac_template(attributes, policy);
 	const TPM2B_SENSITIVE_CREATE sensitive = {0};
 	const TPML_PCR_SELECTION no_pcrs = {0};
 	auto_esys TPM2B_PRIVATE *private = NULL;
 	auto_esys TPM2B_PUBLIC *public = NULL;
+	auto_esys TPM2B_DIGEST *hash = NULL;
+	auto_esys TPMT_TK_CREATION *ticket = NULL;
 	struct kt_tpm_retry retry = {0};
 	ESYS_TR session;
 	TSS2_RC rc;
@@ -57,20 +82,22 @@ int kt_hmac_create(struct kt_tpm *tpm, const struct kt_parent *parent, TPMA_OBJE
 		return -1;
 	do
 		rc = Esys_Create(kt_tpm_esys(tpm), parent->handle, session, ESYS_TR_NONE,
-			ESYS_TR_NONE, &sensitive, &template, NULL, &no_pcrs, &private, &public,
-			NULL, NULL, NULL);
+			ESYS_TR_NONE, &sensitive, template, NULL, &no_pcrs, &private, &public, NULL,
+			&hash, &ticket);
 	while (kt_tpm_retry(tpm, &retry, rc));
 	kt_session_end(tpm, session, rc);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "TPM2_Create");
-	if (check_made(public, &template, e) < 0)
+	if (check_made(public, template, e) < 0)
 		return -1;
 	*ret_public = *public;
 	*ret_private = *private;
+	ret_creation->hash = *hash;
+	ret_creation->ticket = *ticket;
 	return 0;
 }
 
-int kt_hmac_load(struct kt_tpm *tpm, const struct kt_parent *parent, const TPM2B_PUBLIC *public,
+int kt_child_load(struct kt_tpm *tpm, const struct kt_parent *parent, const TPM2B_PUBLIC *public,
 	const TPM2B_PRIVATE *private, ESYS_TR *ret_handle, struct kt_error *e)
 {
 	struct kt_tpm_retry retry = {0};
