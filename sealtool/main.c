@@ -23,6 +23,8 @@ static const struct verb *const verbs[] = {
 	&verb_import,
 	&verb_key,
 	&verb_policy,
+	&verb_audit,
+	&verb_sign_cert,
 	&verb_pcrs,
 	&verb_srk,
 	&verb_doctor,

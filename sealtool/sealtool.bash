@@ -13,12 +13,12 @@ _sealtool()
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'init seal unseal show reseal recipient recover recover-record export
-			import key policy pcrs srk doctor --help --version' -- "$current")
+			import key policy audit sign-cert pcrs srk doctor --help --version' -- "$current")
 		return
 	fi
 	case $previous in
 	--for | --for-pcrs | --recovery | --output | -o | --key | -k | --pin-file | --passphrase-file | \
-		--owner-auth-file | --key-auth-file | --policy-auth-file | --policy-key | --pub | --endorsement-auth-file | --new-pin-file)
+		--owner-auth-file | --key-auth-file | --policy-auth-file | --policy-key | --pub | --log | -l | --ak-out | --ca | --csr | --audit | --endorsement-auth-file | --new-pin-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		compopt -o filenames 2>/dev/null
 		return
@@ -42,9 +42,14 @@ _sealtool()
 		compopt -o nospace 2>/dev/null
 		return
 		;;
-	--name | -n | --slot | -s | --parent-name | --cluster | -c | --epoch | --comment) return ;;
+	--name | -n | --slot | -s | --parent-name | --cluster | -c | --epoch | --comment | --nonce | --max-size | --max-age | \
+		--subject | --days) return ;;
 	--type)
-		mapfile -t COMPREPLY < <(compgen -W 'hmac' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'hmac p256' -- "$current")
+		return
+		;;
+	--tier | --audit-tier)
+		mapfile -t COMPREPLY < <(compgen -W 'a' -- "$current")
 		return
 		;;
 	esac
@@ -60,7 +65,11 @@ _sealtool()
 	export) options="--tss2 --policy-dir --pcrs $pin $new_pin --output --owner-auth-file --tcti" ;;
 	import) options="--name --purpose --key-auth-file --policy-auth-file --endorsement-auth-file $recipients
 		$pin --owner-auth-file --output --tcti" ;;
-	key) options="--type --pcrs --policy-key --output --cluster --epoch --json --tcti" ;;
+	audit) options="--log --ak-out --tier --max-size --max-age --force --nonce --abandon --owner-auth-file
+		--endorsement-auth-file --json --tcti" ;;
+	sign-cert) options="--key --ca --csr --self-signed --subject --days --audit --output --endorsement-auth-file
+		--tcti" ;;
+	key) options="--type --audit-tier --pcrs --policy-key --output --cluster --epoch --json --tcti" ;;
 	policy) options="$key --pub --for --pcrs --for-pcrs --comment --no-passphrase --output --json" ;;
 	pcrs) options="--pcrs --json --tcti" ;;
 	srk) options="--output --json --tcti" ;;
@@ -72,7 +81,9 @@ _sealtool()
 	elif [[ $verb == recipient ]] && ((COMP_CWORD == 2)); then
 		mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$current")
 	elif [[ $verb == key ]] && ((COMP_CWORD == 2)); then
-		mapfile -t COMPREPLY < <(compgen -W 'new list show' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'new list show public' -- "$current")
+	elif [[ $verb == audit ]] && ((COMP_CWORD == 2)); then
+		mapfile -t COMPREPLY < <(compgen -W 'init status checkpoint' -- "$current")
 	elif [[ $verb == policy ]] && ((COMP_CWORD == 2)); then
 		mapfile -t COMPREPLY < <(compgen -W 'new-key sign show verify' -- "$current")
 	else

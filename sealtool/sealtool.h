@@ -22,7 +22,7 @@ struct verb {
 
 extern const struct verb verb_init, verb_seal, verb_unseal, verb_show, verb_reseal, verb_recipient,
 	verb_recover, verb_recover_record, verb_export, verb_import, verb_key, verb_policy,
-	verb_pcrs, verb_srk, verb_doctor;
+	verb_audit, verb_sign_cert, verb_pcrs, verb_srk, verb_doctor;
 
 /* Options that several verbs have; a verb embeds this structure. */
 struct common {
