@@ -15,8 +15,11 @@
 #include "lib/host.h"
 #include "lib/key-id.h"
 #include "lib/loader.h"
+#include "lib/log.h"
 
 #define STATUS_MAX_AGE_US 1000000
+#define IDLE_FIRST_MS 1000
+#define IDLE_AGAIN_MS 5000
 
 struct key {
 	void *state; /* the module's */
@@ -33,6 +36,8 @@ struct kt_kms {
 	bool status_good;
 	uint64_t status_at; /* when the question was asked, in microseconds */
 	struct kt_error status_error;
+	bool is_idle; /* the last call was kt_kms_idle() */
+	struct kt_error idle_error;
 	uint64_t module_time;
 	int64_t deadline_ms;
 	uint8_t *v1_cipher; /* owned: the last answer of kt_kms_encrypt_v1() */
@@ -288,6 +293,7 @@ void kt_kms_take_counts(struct kt_kms *kms, struct kt_kms_counts *ret_counts)
 static uint64_t enter(struct kt_kms *kms)
 {
 	kt_host_enter(&kms->host, kms->module_name);
+	kms->is_idle = false;
 	return now_us();
 }
 
@@ -311,6 +317,25 @@ static void ask_status(struct kt_kms *kms)
 	kms->status_good = leave(kms, begun, result, &kms->status_error) == 0;
 	kms->status_at = begun;
 	kms->status_known = true;
+}
+
+int kt_kms_idle_after_ms(const struct kt_kms *kms)
+{
+	if (kms->module.kms_idle == NULL)
+		return -1;
+	return kms->is_idle ? IDLE_AGAIN_MS : IDLE_FIRST_MS;
+}
+
+void kt_kms_idle(struct kt_kms *kms)
+{
+	uint64_t begun = enter(kms);
+	enum kt_result result = kms->module.kms_idle(kms->keys[0].state, &kms->host.table);
+	struct kt_error e = {0};
+
+	if (leave(kms, begun, result, &e) < 0 && strcmp(e.msg, kms->idle_error.msg) != 0)
+		kt_warn("%s", e.msg);
+	kms->idle_error = e;
+	kms->is_idle = true;
 }
 
 int kt_kms_status(struct kt_kms *kms, struct kt_kms_status *ret_status, struct kt_error *e)

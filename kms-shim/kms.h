@@ -113,6 +113,11 @@ struct kt_key_hashes {
 KT_CHECKED int kt_kms_key_hashes(
 	const struct kt_kms *kms, struct kt_key_hashes *ret_hashes, struct kt_error *e);
 
+/* For how many milliseconds nobody must have asked before kt_kms_idle() is due; -1: never. */
+int kt_kms_idle_after_ms(const struct kt_kms *kms);
+/* Lets the module do what need not be done while somebody waits. What fails is logged, once. */
+void kt_kms_idle(struct kt_kms *kms);
+
 /* Until when the caller of the next calls waits: CLOCK_MONOTONIC in milliseconds; 0: no limit. */
 void kt_kms_set_deadline(struct kt_kms *kms, int64_t deadline_ms);
 

@@ -452,14 +452,18 @@ static int next_signal(int fd, int *ret_number, struct kt_error *e)
 	return 0;
 }
 
-/* Waits for either; a signal comes first. */
-static int wait_for(int signals, int in, bool *ret_signal, struct kt_error *e)
+/* Waits for either; a signal comes first. The quiet is the module's. */
+static int wait_for(int signals, int in, struct kt_kms *kms, bool *ret_signal, struct kt_error *e)
 {
 	struct pollfd fds[] = {{.fd = in, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	int ready;
 
-	while (poll(fds, 2, -1) < 0)
-		if (errno != EINTR)
+	while ((ready = poll(fds, 2, kt_kms_idle_after_ms(kms))) <= 0) {
+		if (ready == 0)
+			kt_kms_idle(kms);
+		else if (errno != EINTR)
 			return kt_fail_errno(e, KT_E_INTERNAL, "cannot wait for standard input");
+	}
 	*ret_signal = fds[1].revents != 0;
 	return 0;
 }
@@ -474,7 +478,7 @@ int kt_stdio_serve(struct kt_kms **kms, struct kt_kms_conf **conf, int in, int o
 	if (make_buffers(&stream, e) < 0)
 		return -1;
 	while (!stream.ended && (number == 0 || number == SIGHUP)) {
-		if (wait_for(signals, in, &signalled, e) < 0)
+		if (wait_for(signals, in, *kms, &signalled, e) < 0)
 			return -1;
 		if (signalled && next_signal(signals, &number, e) < 0)
 			return -1;

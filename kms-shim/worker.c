@@ -159,6 +159,31 @@ static int notify(struct kt_worker *w)
 	return write(w->event, &one, sizeof(one)) == (ssize_t)sizeof(one) ? 0 : -1;
 }
 
+/* Until there is a job or an end; with the lock held. Jobs come from the loop alone, so that the
+ * core is nobody else's while the module uses the quiet. */
+static void wait_for_job(struct kt_worker *w)
+{
+	int after_ms = kt_kms_idle_after_ms(w->kms);
+	struct timespec until;
+
+	if (after_ms < 0) {
+		pthread_cond_wait(&w->wake, &w->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += after_ms / 1000;
+	until.tv_nsec += (long)(after_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	if (pthread_cond_clockwait(&w->wake, &w->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&w->lock);
+	kt_kms_idle(w->kms);
+	pthread_mutex_lock(&w->lock);
+}
+
 static void *work(void *argument)
 {
 	struct kt_worker *w = argument;
@@ -169,7 +194,7 @@ static void *work(void *argument)
 		bool first;
 
 		if (w->todo.first == NULL) {
-			pthread_cond_wait(&w->wake, &w->lock);
+			wait_for_job(w);
 			continue;
 		}
 		job = list_take(&w->todo);

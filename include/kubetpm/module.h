@@ -255,6 +255,11 @@ struct kt_module {
 	enum kt_result (*kms_decrypt)(void *state, const struct kt_host *host,
 		const struct kt_kms_call *call, const struct kt_kms_record *record,
 		struct kt_secret **ret_plaintext);
+
+	/* Nobody has asked for about a second: time for what need not be done while somebody waits.
+	 * Called about every five seconds then, with any of the keys' states; must not cost a paid
+	 * call each time. May be NULL. */
+	enum kt_result (*kms_idle)(void *state, const struct kt_host *host);
 };
 
 enum kt_module_flags { KT_MODULE_PARALLEL = 1 };

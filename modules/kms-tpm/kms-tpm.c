@@ -30,7 +30,7 @@ struct state {
 	EVP_PKEY *recovery; /* NULL: none */
 	/* for one call, and wiped at its end */
 	struct kt_secret *record_key, *plaintext;
-	/* the last record that encrypt() made */
+	/* the record that was made last, or is being read */
 	uint8_t id[KT_RECORD_ID_BYTES];
 	uint8_t wrapped[KT_RECORD_RECOVERY_BYTES];
 	uint8_t ciphertext[CIPHERTEXT_MAX];
@@ -68,6 +68,7 @@ static int open_key(struct state *state, const struct kt_host *host, int argc,
 	const char *path = kt_module_arg(argc, argv, "key");
 	const char *cluster = host->get_item(host->ctx, KT_ITEM_CLUSTER);
 	auto_free struct kt_keyfile *file = NULL;
+	struct kms_tpm_place place;
 
 	if (path == NULL || cluster == NULL || *cluster == '\0')
 		return kt_fail(e, KT_E_USAGE, "%s is missing", path == NULL ? "key" : "cluster");
@@ -78,10 +79,16 @@ static int open_key(struct state *state, const struct kt_host *host, int argc,
 		kt_secret_new(PLAINTEXT_MAX, &state->plaintext, e) < 0)
 		return -1;
 	if (kt_keyfile_read(path, &file, e) < 0 ||
-		read_recovery(kt_module_arg(argc, argv, "recovery"), &state->recovery, e) < 0 ||
-		kms_tpm_open(file, kt_module_arg(argc, argv, "policy-dir"),
-			host->get_item(host->ctx, KT_ITEM_TCTI), &state->key, e) < 0)
+		read_recovery(kt_module_arg(argc, argv, "recovery"), &state->recovery, e) < 0)
 		return -1;
+	place = (struct kms_tpm_place){
+		.tcti = host->get_item(host->ctx, KT_ITEM_TCTI),
+		.policy_dir = kt_module_arg(argc, argv, "policy-dir"),
+		.audit = kt_module_arg(argc, argv, "audit"),
+		.endorsement_auth = kt_module_arg(argc, argv, "endorsement-auth-file"),
+	};
+	if (kms_tpm_open(file, &place, &state->key, e) < 0)
+		return e->code == KT_E_REFUSED ? kt_wrap(e, "%s", path) : -1;
 	memcpy(state->uuid, file->uuid, sizeof(state->uuid));
 	kt_keyfile_version(file, state->version);
 	return unseal_pepper(state, host, path, e);
@@ -97,6 +104,8 @@ static void report(struct state *state, const struct kt_host *host)
 		return;
 	while ((warning = kms_tpm_next_warning(state->key)) != NULL)
 		host->log(host->ctx, KT_LOG_WARN, "policy-dir: passed over: %s", warning);
+	while ((warning = kms_tpm_next_audit_warning(state->key)) != NULL)
+		host->log(host->ctx, KT_LOG_WARN, "audit: %s", warning);
 	kms_tpm_take_figures(state->key, &figures);
 	kt_module_count(host, KT_COUNT_COMMANDS, figures.commands);
 	kt_module_count(host, KT_COUNT_RETRIES, figures.retries);
@@ -170,19 +179,30 @@ static void add_annotation(
 		(struct kt_kms_annotation){.name = name, .value = {data, len}};
 }
 
-static int encrypt(struct state *state, const char *key_id, const void *plaintext, size_t len,
-	struct kt_kms_record *out, struct kt_error *e)
+static struct kms_tpm_use use_of(
+	const struct state *state, const struct kt_kms_call *call, bool is_new)
 {
+	return (struct kms_tpm_use){
+		.is_new = is_new,
+		.cluster = state->cluster,
+		.key_id = call->key_id,
+		.uid = call->uid,
+	};
+}
+
+static int encrypt(struct state *state, const struct kt_kms_call *call, const void *plaintext,
+	size_t len, struct kt_kms_record *out, struct kt_error *e)
+{
+	const struct kms_tpm_use use = use_of(state, call, true);
 	struct kt_secret *key = state->record_key;
 	struct kt_span bound = {state->wrapped, 0};
 
 	if (len == 0 || len > PLAINTEXT_MAX)
 		return kt_fail(e, KT_E_INPUT, "a plaintext has 1 to %d bytes, not %zu",
 			PLAINTEXT_MAX, len);
-	if (key_id == NULL)
+	if (call->key_id == NULL)
 		return kt_fail(e, KT_E_INTERNAL, "the host gives the key no key_id");
-	if (kt_record_new_id(state->id, e) < 0 ||
-		kms_tpm_record_key(state->key, state->cluster, key_id, state->id, key, e) < 0)
+	if (kms_tpm_record_key(state->key, &use, state->id, key, e) < 0)
 		return -1;
 	if (state->recovery != NULL) {
 		if (kt_record_wrap(state->recovery, key, state->wrapped, e) < 0)
@@ -208,7 +228,7 @@ static enum kt_result kms_encrypt(void *ctx, const struct kt_host *host,
 	int status;
 
 	kms_tpm_set_deadline(state->key, call->deadline_ms);
-	status = encrypt(state, call->key_id, plaintext, plaintext_len, out, &e);
+	status = encrypt(state, call, plaintext, plaintext_len, out, &e);
 	kms_tpm_set_deadline(state->key, 0);
 	report(state, host);
 	wipe(state->record_key);
@@ -249,9 +269,10 @@ static int read_annotations(const struct kt_kms_record *record, const uint8_t **
 }
 
 /* Into state->plaintext. */
-static int decrypt(struct state *state, const char *key_id, const struct kt_kms_record *record,
-	struct kt_error *e)
+static int decrypt(struct state *state, const struct kt_kms_call *call,
+	const struct kt_kms_record *record, struct kt_error *e)
 {
+	const struct kms_tpm_use use = use_of(state, call, false);
 	struct kt_secret *key = state->record_key;
 	struct kt_span bound = {"", 0};
 	const uint8_t *id;
@@ -263,9 +284,10 @@ static int decrypt(struct state *state, const char *key_id, const struct kt_kms_
 		record->ciphertext.len > CIPHERTEXT_MAX)
 		return kt_fail(e, KT_E_REFUSED, "a ciphertext of %zu bytes is none of ours",
 			record->ciphertext.len);
-	if (key_id == NULL)
+	if (call->key_id == NULL)
 		return kt_fail(e, KT_E_INTERNAL, "the host gives the key no key_id");
-	if (kms_tpm_record_key(state->key, state->cluster, key_id, id, key, e) < 0)
+	memcpy(state->id, id, sizeof(state->id));
+	if (kms_tpm_record_key(state->key, &use, state->id, key, e) < 0)
 		return -1;
 	return kt_record_open(
 		key, bound, record->ciphertext.data, record->ciphertext.len, state->plaintext, e);
@@ -280,7 +302,7 @@ static enum kt_result kms_decrypt(void *ctx, const struct kt_host *host,
 	int status;
 
 	kms_tpm_set_deadline(state->key, call->deadline_ms);
-	status = decrypt(state, call->key_id, record, &e);
+	status = decrypt(state, call, record, &e);
 	kms_tpm_set_deadline(state->key, 0);
 	report(state, host);
 	if (status == 0)
@@ -291,9 +313,23 @@ static enum kt_result kms_decrypt(void *ctx, const struct kt_host *host,
 	return status == 0 ? KT_OK : kt_module_fail(host, &e);
 }
 
+static enum kt_result kms_idle(void *ctx, const struct kt_host *host)
+{
+	struct state *state = ctx;
+	struct kt_error e;
+	int status = kms_tpm_idle(state->key, &e);
+
+	report(state, host);
+	return status == 0 ? KT_OK : kt_module_fail(host, &e);
+}
+
 static const struct kt_param params[] = {
 	{"key", "the TPM key file, from sealtool key new", KT_PARAM_REQUIRED | KT_PARAM_FILE},
 	{"policy-dir", "folder of approvals, for keys that work in approved states", KT_PARAM_FILE},
+	{"audit", "audit log, from sealtool audit init: each use of the key is in it",
+		KT_PARAM_FILE},
+	{"endorsement-auth-file", "with audit: the endorsement hierarchy's authorisation value",
+		KT_PARAM_FILE},
 	{"recovery", "public key that each record's key is wrapped to as well", KT_PARAM_FILE},
 	{0},
 };
@@ -309,6 +345,7 @@ static const struct kt_module module = {
 	.kms_status = kms_status,
 	.kms_encrypt = kms_encrypt,
 	.kms_decrypt = kms_decrypt,
+	.kms_idle = kms_idle,
 };
 
 KT_MODULE(module)
