@@ -4,9 +4,9 @@
 . "$(dirname "$0")/../tools/tap.sh"
 . "$(dirname "$0")/../tools/swtpm.sh"
 
-kms_shim=$STAGE/usr/libexec/kubetpm/kms-shim
+# shellcheck source-path=SCRIPTDIR/../tools source=stdio-shim.sh
+. "$(dirname "$0")/../tools/stdio-shim.sh"
 [ -x "$kms_shim" ] || skip_all 'kms-shim is not built'
-plaintext=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 digest=$(printf kubetpm | sha256sum | cut -d' ' -f1)
 zeros=$(printf '%064d' 0)
 # PCR that was zero, extended once with SHA-256 of "kubetpm"
@@ -25,46 +25,6 @@ conf() {
 	chmod 600 "$conf_name"
 }
 
-# start_shim CONF; ask JSON (its reply is then $out); stop_shim. Replies come in the order of requests. A
-# TPM that is started meanwhile must not keep descriptor 3 open: then there would be no end of file.
-start_shim() {
-	rm -f requests replies
-	mkfifo requests
-	: >replies
-	"$kms_shim" --config "$1" --stdio <requests >replies 2>shim.err &
-	shim=$!
-	exec 3>requests
-	asked=0
-}
-ask() {
-	ran="kms-shim <<< $1"
-	printf '%s\n' "$1" >&3
-	asked=$((asked + 1))
-	ask_tries=0
-	until [ "$(grep -c '' replies)" -ge "$asked" ]; do
-		ask_tries=$((ask_tries + 1))
-		if [ "$ask_tries" -gt 600 ]; then
-			wrong 'no reply'
-			break
-		fi
-		sleep 0.05
-	done
-	sed -n "${asked}p" replies >"$out"
-	cp shim.err "$err"
-}
-stop_shim() {
-	exec 3>&-
-	status=0
-	wait "$shim" || status=$?
-	shim=
-	cp shim.err "$err"
-	ran='the end of kms-shim'
-}
-end_shim() {
-	[ -z "${shim-}" ] || kill "$shim" 2>/dev/null
-}
-at_exit end_shim
-
 encrypt() {
 	ask "{\"method\":\"Encrypt\",\"uid\":\"e\",\"plaintext\":\"$plaintext\"}"
 }
@@ -79,9 +39,6 @@ def flip(text):
     return base64.b64encode(b).decode()
 exec(sys.argv[2])
 print(json.dumps(dict(j, method="Decrypt", uid="d")))' "$1" "${2-}")"
-}
-expect_plaintext() {
-	expect_json 'j.get("plaintext")' "$plaintext"
 }
 # expect_refused CODE: an error reply, and no plaintext
 expect_refused() {

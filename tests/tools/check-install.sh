@@ -11,8 +11,9 @@ make install DESTDIR="$root" PREFIX=/usr
 "$root/usr/bin/sealtool" --version
 "$root/usr/libexec/kubetpm/exec-plugin" --version
 "$root/usr/libexec/kubetpm/kms-shim" --version
+"$root/usr/bin/audit-verify" --version
 for f in lib/kubetpm/cred-sealed.so lib/kubetpm/pcr-state.so include/kubetpm/module.h \
-	share/man/man1/sealtool.1 share/man/man7/kubetpm.7 share/man/man5/kubetpm-formats.5 \
+	share/man/man1/sealtool.1 share/man/man1/audit-verify.1 share/man/man7/kubetpm-audit.7 share/man/man7/kubetpm.7 share/man/man5/kubetpm-formats.5 \
 	share/bash-completion/completions/sealtool lib/kubetpm/kms-tpm.so \
 	lib/systemd/system/kms-shim.service lib/systemd/system/kms-shim.socket \
 	share/doc/kubetpm/examples/prometheus-rules.yaml; do

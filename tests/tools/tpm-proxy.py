@@ -12,9 +12,13 @@ SOCKET.ctrl is passed through.
 
 WHAT may also be "as=FILE", from command N on: what happens is what FILE says when the command comes. "rc HEX":
 this response code, and the TPM never sees the command; "hang": no answer, until FILE says something else;
-"drop": the connection is closed without one; nothing: the TPM answers.
+"drop": the connection is closed without one; nothing: the TPM answers. Once each, for the next command with the
+code CC: "lose CC": the connection is closed, and the TPM never sees it; "swallow CC": the TPM carries it out,
+and the connection is closed without an answer. With "PID" behind it, process PID is killed before; with "PID N",
+N such commands pass first.
 """
 import os
+import signal
 import socket
 import sys
 import threading
@@ -64,12 +68,34 @@ def read(path):
         return ""
 
 
+def write(path, text):
+    with open(path + ".proxy", "w", encoding="utf-8") as f:
+        f.write(text)
+    os.replace(path + ".proxy", path)
+
+
+def once(order, what, tpm, command):
+    """Has the order for this command's code been carried out?"""
+    words = what.split()
+    if words[:1] not in (["lose"], ["swallow"]) or int(words[1], 16) != int.from_bytes(command[6:10], "big"):
+        return False
+    if len(words) > 3 and int(words[3]) > 0:
+        write(order, " ".join(words[:3] + [str(int(words[3]) - 1)]))
+        return False
+    if len(words) > 2:
+        os.kill(int(words[2]), signal.SIGKILL)
+    if words[0] == "swallow":
+        answer_of(tpm, command)
+    write(order, "")
+    return True
+
+
 def answer_as(order, tpm, command):
     """The answer to a command while the file says so; None: none."""
     while read(order) == "hang":
         time.sleep(0.02)
     what = read(order)
-    if what == "drop":
+    if what == "drop" or once(order, what, tpm, command):
         return None
     if what.startswith("rc "):
         return bytes.fromhex("80010000000a") + int(what[3:], 16).to_bytes(4, "big")
