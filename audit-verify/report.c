@@ -11,7 +11,7 @@
 
 #define SHOWN_MAX 50 /* findings for people */
 /* A thousand findings, a hundred decryptions, each with a path. */
-#define JSON_MAX ((size_t)8 << 20)
+#define JSON_MAX ((size_t)4 << 20)
 #define WORD_MAX 1024
 
 static const char join_strength[] =

@@ -21,7 +21,7 @@ KT_CHECKED int kt_tpm_has_command(
 KT_CHECKED int kt_tpm_count_handles(
 	struct kt_tpm *tpm, TPM2_HANDLE first, UINT32 *ret_count, struct kt_error *e);
 
-/* Those of the range of `first`, e.g. TPM2_PERSISTENT_FIRST; the first 254 of them. */
+/* Those of the range of `first`, e.g. 0x81000000; the first 254 of them. */
 KT_CHECKED int kt_tpm_handles(
 	struct kt_tpm *tpm, TPM2_HANDLE first, TPML_HANDLE *ret_handles, struct kt_error *e);
 

@@ -11,6 +11,8 @@
 #include "lib/tpm-info.h"
 #include "sealtool/policy-key.h"
 
+/* TPM2_PERSISTENT_FIRST shifts a sign bit. */
+#define PERSISTENT_FIRST ((TPM2_HANDLE)0x81000000)
 #define TEXT_MAX ((size_t)4 * KT_AUDIT_LINE_MAX)
 
 /* The log under construction; it gets its name when it is whole. */
@@ -88,7 +90,7 @@ static int check_users(struct kt_tpm *tpm, struct kt_error *e)
 	TPML_HANDLE handles;
 	struct kt_parent key;
 
-	if (kt_tpm_handles(tpm, TPM2_PERSISTENT_FIRST, &handles, e) < 0)
+	if (kt_tpm_handles(tpm, PERSISTENT_FIRST, &handles, e) < 0)
 		return -1;
 	for (size_t i = 0; i < handles.count; i++) {
 		if (kt_parent_load(tpm, handles.handle[i], &key, e) < 0)
