@@ -65,6 +65,12 @@ static void add_totals(struct kt_audit_totals *sum, const struct kt_audit_totals
 	sum->checkpoints += totals->checkpoints;
 }
 
+static bool counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b)
+{
+	return a->counter == b->counter && a->reset == b->reset && a->restart == b->restart &&
+	       a->clock == b->clock;
+}
+
 static void begin(struct kt_conclusion *verdict, const struct kt_unit *unit)
 {
 	const struct kt_accepted *accepted = &verdict->demands->accepted;
@@ -72,9 +78,13 @@ static void begin(struct kt_conclusion *verdict, const struct kt_unit *unit)
 	verdict->is_begun = true;
 	verdict->first_n = unit->first_n;
 	memcpy(verdict->first_head, unit->first_head, KT_SHA256_BYTES);
-	/* The first file goes on right behind it. */
-	if (accepted->is_known && memcmp(accepted->head, unit->first_head, KT_SHA256_BYTES) == 0)
-		verdict->has_accepted = true;
+	if (!accepted->is_known || memcmp(accepted->head, unit->first_head, KT_SHA256_BYTES) != 0)
+		return;
+	/* The first file goes on right behind it: if it also says so of what the TPM counted. */
+	verdict->has_accepted = true;
+	if (!counts_equal(&accepted->counts, &unit->first_counts))
+		kt_conclusion_found(verdict, KT_AUDIT_F_ROTATION,
+			"the file says of the checkpoint that was accepted what that does not say");
 }
 
 static void take_end(struct kt_conclusion *verdict, const struct kt_unit *unit)

@@ -129,6 +129,7 @@ static int judge_line(struct work *work, const char *line, size_t len, struct kt
 	if (begins) {
 		work->unit->first_n = record.n;
 		memcpy(work->unit->first_head, record.file.prev, KT_SHA256_BYTES);
+		work->unit->first_counts = record.file.last;
 	}
 	if (record.type == KT_AUDIT_CHECKPOINT)
 		note_checkpoint(work, &record);

@@ -71,6 +71,7 @@ struct kt_unit {
 	bool is_internal;		     /* it could not be judged: out of memory */
 	uint64_t first_n;		     /* results before it, if the log begins here */
 	uint8_t first_head[KT_SHA256_BYTES]; /* the head before it, then */
+	struct kt_audit_counts first_counts; /* what it claims of the checkpoint before it */
 	bool has_accepted;		     /* the accepted checkpoint is here ... */
 	uint64_t accepted_findings; /* ... after so many findings, which are not among the others */
 	uint32_t pins_seen;	    /* bits, as in the wishes */

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "lib/audit-checkpoint.h"
-#include "lib/der.h"
+#include "lib/certificate.h"
 #include "lib/kms-input.h"
+#include "lib/octets.h"
 
 #define TBS_MAX_BYTES (KT_AUDIT_LINE_MAX / 2)
+#define ALG_NULL 0x0010u
 
 static const char *const finding_names[KT_AUDIT_FINDINGS] = {
 	[KT_AUDIT_F_MALFORMED] = "malformed",
@@ -158,16 +160,37 @@ static void extend(struct kt_audit_replay *replay, const uint8_t cp_hash[KT_SHA2
 	replay->is_empty = false;
 }
 
+/* The one change that a log may have: HMAC and Sign are added, before anything else. Whoever could
+ * write down that he turned the audit off, and on again, could use keys in between. */
+static bool is_beginning(const uint8_t *raw, size_t len)
+{
+	struct kt_octets o = {raw, len, false};
+	bool fits = kt_octets_number(&o, 2) == ALG_NULL && kt_octets_number(&o, 4) == 2 &&
+		    kt_octets_number(&o, 4) == KT_AUDIT_CC_HMAC &&
+		    kt_octets_number(&o, 4) == KT_AUDIT_CC_SIGN;
+	uint64_t cleared = kt_octets_number(&o, 4);
+
+	for (uint64_t i = 0; i < cleared && !o.failed; i++) {
+		uint64_t code = kt_octets_number(&o, 4);
+
+		if (code == KT_AUDIT_CC_SET || code == KT_AUDIT_CC_HMAC || code == KT_AUDIT_CC_SIGN)
+			return false;
+	}
+	return fits && kt_octets_end(&o);
+}
+
 static int replay_set(
 	struct kt_audit_replay *replay, const struct kt_audit_record *r, struct kt_error *e)
 {
 	uint8_t raw[256], cp_hash[KT_SHA256_BYTES], rp_hash[KT_SHA256_BYTES];
 	size_t len;
 
-	if (!replay->set_lines_allowed)
-		return kt_fail(e, KT_E_INPUT, "an A line that does not follow a file's head");
-	if (kt_audit_unhex(&r->set.raw, raw, sizeof(raw), &len) < 0)
-		return kt_fail(e, KT_E_INPUT, "the list of audited commands is too long");
+	if (!replay->set_lines_allowed || replay->seq != 0 || !replay->is_empty)
+		return kt_fail(
+			e, KT_E_INPUT, "an A line that does not follow the first file's head");
+	if (kt_audit_unhex(&r->set.raw, raw, sizeof(raw), &len) < 0 || !is_beginning(raw, len))
+		return kt_fail(
+			e, KT_E_INPUT, "not the change of audited commands that begins a log");
 	kt_audit_cp_set(raw, len, cp_hash);
 	kt_audit_rp_set(rp_hash);
 	extend(replay, cp_hash, rp_hash);
@@ -263,17 +286,6 @@ static int intend_record(struct kt_audit_replay *replay, const struct kt_audit_r
 	return 0;
 }
 
-/* One SEQUENCE and nothing behind it: the signed digest is over a certificate's fields, and never
- * over something that only has a digest. */
-static bool is_sequence(const uint8_t *data, size_t len)
-{
-	struct kt_der der = {data, len}, content;
-	struct kt_error ignored;
-
-	return kt_der_read(&der, KT_DER_SEQUENCE, "TBSCertificate", &content, &ignored) == 0 &&
-	       kt_der_end(&der, "TBSCertificate", &ignored) == 0;
-}
-
 static int intend_certificate(struct kt_audit_replay *replay, const struct kt_audit_record *r,
 	struct kt_audit_pending *pending, struct kt_error *e)
 {
@@ -283,7 +295,7 @@ static int intend_certificate(struct kt_audit_replay *replay, const struct kt_au
 
 	if (check_key(replay, r, KT_AUDIT_P256, e) < 0)
 		return -1;
-	if (kt_audit_unhex(&r->intent.tbs, tbs, sizeof(tbs), &len) < 0 || !is_sequence(tbs, len))
+	if (kt_audit_unhex(&r->intent.tbs, tbs, sizeof(tbs), &len) < 0 || !kt_cert_is_tbs(tbs, len))
 		return kt_fail(e, KT_E_INPUT, "what is signed is no certificate");
 	kt_sha256_start(&hash);
 	kt_sha256_add(&hash, tbs, len);

@@ -353,6 +353,20 @@ int kt_cert_finish(const uint8_t *tbs, size_t len, const uint8_t signature[KT_EC
 	return to_pem(cert, ret_pem, e);
 }
 
+bool kt_cert_is_tbs(const uint8_t *tbs, size_t len)
+{
+	/* Any numbers will do: the signature is not looked at. */
+	static const uint8_t signature[KT_ECDSA_BYTES] = {1};
+	struct kt_der der = {tbs, len}, content;
+	auto_x509 X509 *cert = NULL;
+	struct kt_error ignored;
+
+	return len <= KT_CERT_TBS_MAX_BYTES &&
+	       kt_der_read(&der, KT_DER_SEQUENCE, "TBSCertificate", &content, &ignored) == 0 &&
+	       kt_der_end(&der, "TBSCertificate", &ignored) == 0 &&
+	       assemble(tbs, len, signature, &cert, &ignored) == 0;
+}
+
 static bool format_serial(X509 *cert, char *text, size_t size)
 {
 	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);

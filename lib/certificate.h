@@ -49,6 +49,9 @@ KT_CHECKED int kt_cert_tbs(X509 *cert, uint8_t **ret_tbs, size_t *ret_len, struc
 KT_CHECKED int kt_cert_finish(const uint8_t *tbs, size_t len,
 	const uint8_t signature[KT_ECDSA_BYTES], EVP_PKEY *key, char **ret_pem, struct kt_error *e);
 
+/* Is it one whole TBSCertificate? A CA key signs those and nothing else. */
+bool kt_cert_is_tbs(const uint8_t *tbs, size_t len);
+
 /* A certificate in words, for people: what its subject has of control characters is escaped. */
 struct kt_cert_words {
 	char serial[48]; /* hexadecimal */

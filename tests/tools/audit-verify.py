@@ -124,6 +124,16 @@ def is_sequence(der):
         and len(der) == 2 + n + int.from_bytes(length, "big")
 
 
+def is_certificate(tbs):
+    """One whole TBSCertificate: with any signature it makes a certificate."""
+    if not is_sequence(tbs) or len(tbs) > 16384:
+        return False
+    body = tbs + bytes.fromhex("300a06082a8648ce3d040302" "0309003006020101020101")
+    der = b"\x30\x82" + u16(len(body)) + body
+    return subprocess.run(["openssl", "x509", "-inform", "DER", "-noout"], input=der, capture_output=True,
+                          check=False).returncode == 0
+
+
 class AttestationKey:
     def __init__(self, path):
         self.path = path
@@ -246,11 +256,15 @@ class Log:
         self.seq, self.keys, self.after_head = seq, [], True
 
     def line_A(self, _, raw):
-        if not self.after_head:
-            raise Malformed("A does not follow a head")
         raw = bytes.fromhex(raw)
-        if len(raw) > 256:
-            raise Malformed("A is too long")
+        if not self.after_head or self.seq != 0 or self.digest or len(raw) > 256:
+            raise Malformed("A does not begin a log")
+        r = Reader(raw)
+        begins = (r.number(2), r.number(4), r.number(4), r.number(4)) == (0x10, 2, HMAC, SIGN)
+        cleared = [r.number(4) for _ in range(r.number(4))]
+        r.end()
+        if not begins or {SET, HMAC, SIGN} & set(cleared):
+            raise Malformed("A is not the change that begins a log")
         self.extend(h(u32(SET), u32(0x40000001), raw), h(u32(0), u32(SET)))
 
     def line_K(self, _, k, ts, kind, public, steps, att, sig, cluster, key_id):
@@ -323,7 +337,7 @@ class Log:
 
     def line_S(self, _, n, ts, k, tbs):
         if self.waiting or int(k) >= len(self.keys) or self.keys[int(k)][0] != "p256" or \
-                not is_sequence(bytes.fromhex(tbs)):
+                not is_certificate(bytes.fromhex(tbs)):
             raise Malformed("an intent that cannot stand here")
         self.intend(n, "S", h(u32(SIGN), self.keys[int(k)][1], two_b(h(bytes.fromhex(tbs))), u16(0x10), u16(0x8024),
                               u32(0x40000007), u16(0)))

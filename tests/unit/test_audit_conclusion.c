@@ -2,6 +2,7 @@
 /* A log that a software TPM vouches for (tests/data/audit), as it is and changed: judged as a
  * whole, and cut at each checkpoint. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/io.h"
@@ -152,6 +153,42 @@ Test(audit_conclusion, what_was_accepted_must_be_there)
 	cr_expect_eq(code_of(text, text_len), KT_E_REVOKED);
 	demands.accepted.entries++;
 	cr_expect_eq(code_of(text, text_len), KT_E_REVOKED);
+}
+
+/* A log from here on, as if there were files before: the head is changed, and nothing else. */
+static void begin_later(char *log, size_t size)
+{
+	const char *rest = strchr(text, '\n');
+
+	snprintf(log, size, "%s", text);
+	memcpy(strstr(log, "\"seq\":0"), "\"seq\":7", strlen("\"seq\":7"));
+	cr_assert_neq(rest, NULL);
+}
+
+Test(audit_conclusion, only_the_first_file_may_turn_the_audit_on)
+{
+	static char log[65536];
+
+	begin_later(log, sizeof(log));
+	cr_expect_eq(code_of(log, text_len), KT_E_INPUT);
+}
+
+Test(audit_conclusion, the_audit_may_not_be_turned_off_even_if_it_is_written_down)
+{
+	static const char on[] = "\"raw\":\"001000000002000001550000015d00000000\"";
+	static const char off[] = "\"raw\":\"001000000000000000020000015500000155\"";
+
+	memcpy(strstr(text, on), off, sizeof(off) - 1);
+	cr_expect_eq(code_of(text, text_len), KT_E_INPUT);
+}
+
+Test(audit_conclusion, a_later_file_may_not_claim_other_counts_than_were_accepted)
+{
+	demands.accepted = (struct kt_accepted){.is_known = true};
+	memcpy(demands.accepted.ak_name, ak.name, sizeof(ak.name));
+	/* The head before the first line is zeros; what the TPM had counted then is in that line.
+	 */
+	cr_expect_neq(code_of(text, text_len), KT_E_NONE);
 }
 
 Test(audit_conclusion, a_pinned_key_must_be_there)
