@@ -17,7 +17,7 @@ must start_abrmd
 audit_set_up --max-size 200000
 make_ca
 # A sanitized kms-shim takes most of its time to start.
-operations=${AUDIT_KILL_OPERATIONS:-$([ -n "${SAN-}" ] && echo 200 || echo 1000)}
+operations=${AUDIT_KILL_OPERATIONS:-$([ -n "${SAN-}" ] && echo 60 || echo 1000)}
 seed=${AUDIT_KILL_SEED:-$(date +%s)}
 
 it "$operations operations of four processes that are killed (seed $seed)"

@@ -26,7 +26,9 @@ await_replies() {
 	ask_tries=0
 	until [ "$(grep -c '' replies)" -ge "$asked" ]; do
 		ask_tries=$((ask_tries + 1))
-		[ "$ask_tries" -le $(($1 * 40)) ] && kill -0 "$shim" 2>/dev/null || break
+		if [ "$ask_tries" -gt $(($1 * 40)) ] || ! kill -0 "$shim" 2>/dev/null; then
+			break
+		fi
 		sleep 0.025
 	done
 	sed -n "${asked}p" replies >"$out"
