@@ -349,10 +349,20 @@ bool kt_audit_log_is_due(const struct kt_audit_log *log)
 	       (now->age > 0 && kt_audit_now() >= now->began_ts + now->age * 1000);
 }
 
+/* A file that was not there before: others may write into the folder, and what they put there under
+ * this name is not opened, but goes. */
+static int make_file(const char *path, int *ret_fd, struct kt_error *e)
+{
+	if (unlink(path) != 0 && errno != ENOENT)
+		return kt_fail_errno(e, KT_E_INTERNAL, "cannot remove %s", path);
+	*ret_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return *ret_fd >= 0 ? 0 : kt_fail_errno(e, KT_E_USAGE, "cannot make %s", path);
+}
+
 /* A new file of the same mode and group, locked, with its first line. */
 static int make_next(struct kt_audit_log *log, const char *temp, int *ret_fd, struct kt_error *e)
 {
-	auto_fd int fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	auto_fd int fd = -1;
 	struct kt_audit_record head;
 	struct stat st;
 	size_t len;
@@ -361,7 +371,9 @@ static int make_next(struct kt_audit_log *log, const char *temp, int *ret_fd, st
 	if (kt_audit_record_format(&head, log->buffer, &len, e) < 0)
 		return -1;
 	log->buffer[len] = '\n';
-	if (fd < 0 || fstat(log->fd, &st) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (make_file(temp, &fd, e) < 0)
+		return -1;
+	if (fstat(log->fd, &st) != 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot make %s", temp);
 	/* Only the group's members may give a file to it. */
 	if (fchown(fd, (uid_t)-1, st.st_gid) == 0 && fchmod(fd, st.st_mode & 0777) != 0)
@@ -415,6 +427,13 @@ static int sync_folder(const char *path, struct kt_error *e)
 	return 0;
 }
 
+static int name_temp(const char *path, char ret_temp[PATH_MAX], struct kt_error *e)
+{
+	if (snprintf(ret_temp, PATH_MAX, "%s.new", path) >= PATH_MAX)
+		return kt_fail(e, KT_E_USAGE, "the path %s is too long", path);
+	return 0;
+}
+
 int kt_audit_log_rotate(struct kt_audit_log *log, struct kt_error *e)
 {
 	char temp[PATH_MAX], kept[PATH_MAX + SUFFIX_MAX];
@@ -422,8 +441,8 @@ int kt_audit_log_rotate(struct kt_audit_log *log, struct kt_error *e)
 
 	if (!kt_audit_log_is_due(log))
 		return 0;
-	if (snprintf(temp, sizeof(temp), "%s.new", log->path) >= (int)sizeof(temp))
-		return kt_fail(e, KT_E_INTERNAL, "the path %s is too long", log->path);
+	if (name_temp(log->path, temp, e) < 0)
+		return -1;
 	snprintf(kept, sizeof(kept), "%s.%06llu", log->path, (unsigned long long)log->replay.seq);
 	if (make_next(log, temp, &fd, e) < 0 || keep_old(log, kept, e) < 0)
 		return -1;
@@ -440,31 +459,49 @@ int kt_audit_log_rotate(struct kt_audit_log *log, struct kt_error *e)
 }
 
 /* Where a group may write, it may write the log: kms-shim runs as a user of its own. */
-static int share(const char *path, struct kt_error *e)
+static int share(int fd, const char *path, struct kt_error *e)
 {
-	auto_fd int fd = -1;
+	auto_fd int folder = -1;
 	struct stat st;
 
-	if (open_folder(path, &fd, e) < 0)
+	if (open_folder(path, &folder, e) < 0)
 		return -1;
-	if (fstat(fd, &st) != 0)
+	if (fstat(folder, &st) != 0)
 		return kt_fail_errno(e, KT_E_INTERNAL, "cannot examine the folder of %s", path);
 	if ((st.st_mode & S_IWGRP) == 0)
 		return 0;
-	if (lchown(path, (uid_t)-1, st.st_gid) != 0 || chmod(path, 0660) != 0)
+	if (fchown(fd, (uid_t)-1, st.st_gid) != 0 || fchmod(fd, 0660) != 0)
 		return kt_fail_errno(
 			e, KT_E_USAGE, "cannot give %s to the group of its folder", path);
 	return 0;
 }
 
-int kt_audit_log_create(const char *path, const char *text, size_t len, struct kt_error *e)
+/* link() does not replace what somebody else has made meanwhile, nor follow it. */
+static int name_log(const char *temp, const char *path, struct kt_error *e)
 {
-	struct stat st;
+	int failed = link(temp, path), error = errno;
 
-	if (lstat(path, &st) == 0)
+	(void)unlink(temp);
+	errno = error;
+	if (failed != 0 && error == EEXIST)
 		return kt_fail(e, KT_E_REFUSED,
 			"%s is there already, and a log is not begun anew: move it away", path);
-	if (kt_replace_file(path, text, len, 0600, e) < 0)
+	return failed == 0 ? sync_folder(path, e)
+			   : kt_fail_errno(e, KT_E_INTERNAL, "cannot write %s", path);
+}
+
+int kt_audit_log_create(const char *path, const char *text, size_t len, struct kt_error *e)
+{
+	char temp[PATH_MAX];
+	auto_fd int fd = -1;
+
+	if (name_temp(path, temp, e) < 0 || make_file(temp, &fd, e) < 0)
 		return -1;
-	return share(path, e);
+	if (kt_write_all(fd, text, len, temp, e) < 0 || share(fd, path, e) < 0) {
+		(void)unlink(temp);
+		return -1;
+	}
+	if (fsync(fd) != 0)
+		return kt_fail_errno(e, KT_E_INTERNAL, "cannot write %s", temp);
+	return name_log(temp, path, e);
 }

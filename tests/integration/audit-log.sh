@@ -44,6 +44,22 @@ expect_status 8
 expect 'it is as it was' cmp audit.log before
 expect 'nothing was written' test ! -e x.pub
 
+it 'where others can write, what they put there is neither followed nor opened'
+mkdir -m 2770 shared
+echo precious >precious
+ln -s ../precious shared/audit.log
+run sealtool audit init --log shared/audit.log --ak-out x.pub
+expect_status 8
+rm shared/audit.log
+ln -s ../precious shared/audit.log.new
+run sealtool audit init --log shared/audit.log --ak-out x.pub
+expect_status 0
+expect 'the other file is as it was' test "$(cat precious)" = precious
+expect 'the group can write the log' test "$(stat -c %a shared/audit.log)" = 660
+expect 'nothing else is left' test "$(ls shared)" = audit.log
+rm -f x.pub audit.log
+must sealtool audit init --log audit.log --ak-out ak.pub
+
 it 'tiers that are not there are refused, not pretended'
 run sealtool audit init --log b.log --ak-out b.pub --tier b
 expect_status 2
