@@ -65,12 +65,6 @@ static void add_totals(struct kt_audit_totals *sum, const struct kt_audit_totals
 	sum->checkpoints += totals->checkpoints;
 }
 
-static bool counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b)
-{
-	return a->counter == b->counter && a->reset == b->reset && a->restart == b->restart &&
-	       a->clock == b->clock;
-}
-
 static void begin(struct kt_conclusion *verdict, const struct kt_unit *unit)
 {
 	const struct kt_accepted *accepted = &verdict->demands->accepted;
@@ -82,7 +76,7 @@ static void begin(struct kt_conclusion *verdict, const struct kt_unit *unit)
 		return;
 	/* The first file goes on right behind it: if it also says so of what the TPM counted. */
 	verdict->has_accepted = true;
-	if (!counts_equal(&accepted->counts, &unit->first_counts))
+	if (!kt_audit_counts_equal(&accepted->counts, &unit->first_counts))
 		kt_conclusion_found(verdict, KT_AUDIT_F_ROTATION,
 			"the file says of the checkpoint that was accepted what that does not say");
 }

@@ -73,7 +73,7 @@ bool kt_audit_replay_is_open(const struct kt_audit_replay *replay)
 	return replay->lines > 0 || replay->pending_count > 0;
 }
 
-static bool counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b)
+bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b)
 {
 	return a->counter == b->counter && a->reset == b->reset && a->restart == b->restart &&
 	       a->clock == b->clock;
@@ -110,7 +110,7 @@ static void continue_log(struct kt_audit_replay *replay, const struct kt_audit_r
 {
 	if (r->file.seq == replay->seq + 1 && r->n == replay->results &&
 		memcmp(r->file.prev, replay->head, sizeof(replay->head)) == 0 &&
-		counts_equal(&r->file.last, &replay->last)) {
+		kt_audit_counts_equal(&r->file.last, &replay->last)) {
 		if (kt_audit_replay_is_open(replay))
 			kt_audit_found(replay, KT_AUDIT_F_ROTATION,
 				"the file before this one does not end with a checkpoint");
@@ -118,8 +118,7 @@ static void continue_log(struct kt_audit_replay *replay, const struct kt_audit_r
 	}
 	kt_audit_found(replay, KT_AUDIT_F_ROTATION,
 		"this file does not continue the one before it: a file is missing, out of order, "
-		"or "
-		"was changed");
+		"or was changed");
 	kt_audit_begin_epoch(replay);
 	memcpy(replay->head, r->file.prev, sizeof(replay->head));
 	replay->results = r->n;

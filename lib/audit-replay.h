@@ -108,6 +108,8 @@ KT_CHECKED int kt_audit_replay_seed(struct kt_audit_replay *replay,
 KT_CHECKED int kt_audit_replay_line(struct kt_audit_replay *replay, const char *line, size_t len,
 	struct kt_audit_record *ret_record, struct kt_error *e);
 
+bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b);
+
 /* Is something not vouched for by a checkpoint? */
 bool kt_audit_replay_is_open(const struct kt_audit_replay *replay);
 

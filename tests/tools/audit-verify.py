@@ -430,7 +430,7 @@ class Log:
             self.found("restart", "restarted from a saved state")
         elif self.boot and self.boot != (a["reset"], a["restart"]):
             self.found("restart", "not what the last B line says")
-        if same and a["clock"] < self.last["clock"] and a["safe"]:
+        if a["clock"] < self.last["clock"] and a["safe"]:
             self.found("clock", "the clock was turned back")
 
     def read(self, path):

@@ -191,6 +191,20 @@ Test(audit_conclusion, a_later_file_may_not_claim_other_counts_than_were_accepte
 	cr_expect_neq(code_of(text, text_len), KT_E_NONE);
 }
 
+/* Over a reset too: whoever clears the TPM can rebuild the counts. */
+Test(audit_conclusion, the_clock_does_not_go_back)
+{
+	const char *counts = strstr(text, "\"reset\":"), *rest = strstr(text, ",\"max\":");
+	struct kt_conclusion c;
+	char log[65536];
+
+	snprintf(log, sizeof(log), "%.*s\"reset\":0,\"restart\":0,\"clock\":999999999%s",
+		(int)(counts - text), text, rest);
+	conclude(log, strlen(log), &c);
+	cr_expect(c.has_finding[KT_AUDIT_F_CLOCK]);
+	kt_conclusion_clear(&c);
+}
+
 Test(audit_conclusion, a_pinned_key_must_be_there)
 {
 	struct kt_conclusion c;
