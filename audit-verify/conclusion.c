@@ -84,6 +84,7 @@ static void begin(struct kt_conclusion *verdict, const struct kt_unit *unit)
 static void take_end(struct kt_conclusion *verdict, const struct kt_unit *unit)
 {
 	verdict->entries = unit->results;
+	verdict->tier = unit->tier;
 	verdict->is_open = unit->is_open;
 	verdict->unattested = unit->unattested;
 	verdict->last = unit->last;

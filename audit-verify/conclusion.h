@@ -41,6 +41,7 @@ struct kt_conclusion {
 	uint64_t last_ts;
 	uint8_t head[KT_SHA256_BYTES];
 	char nonce[KT_AUDIT_UID_MAX + 1];
+	enum kt_audit_tier tier; /* 0: no file's head was read */
 	bool is_open;
 	uint64_t unattested;
 	struct kt_place end;

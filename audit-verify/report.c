@@ -112,9 +112,10 @@ void kt_report_text(const struct kt_report *report)
 			v->first_n);
 	if (v->has_checkpoint) {
 		format_time(v->last_ts, time);
-		printf("last checkpoint:  %s, auditCounter %" PRIu64 ", resetCount %" PRIu64
+		printf("last checkpoint:  %s, %s %" PRIu64 ", resetCount %" PRIu64
 		       ", restartCount %" PRIu64 "%s%s\n",
-			time, v->last.counter, v->last.reset, v->last.restart,
+			time, v->tier == KT_AUDIT_TIER_B ? "uses counted" : "auditCounter",
+			v->last.counter, v->last.reset, v->last.restart,
 			v->nonce[0] != '\0' ? ", nonce " : "", v->nonce);
 	}
 	print_keys(v->keys);
@@ -191,6 +192,7 @@ static void write_checkpoint(const struct kt_conclusion *v, struct kt_jsonw *w)
 	kt_hex_encode(v->head, sizeof(v->head), head);
 	kt_jsonw_name(w, "lastCheckpoint");
 	kt_jsonw_begin_object(w);
+	kt_jsonw_member(w, "tier", v->tier == KT_AUDIT_TIER_B ? "b" : "a");
 	write_number(w, "time", v->last_ts);
 	write_number(w, "auditCounter", v->last.counter);
 	write_number(w, "resetCount", v->last.reset);

@@ -166,6 +166,7 @@ static void finish(struct work *work)
 
 	unit->totals = replay->totals;
 	unit->results = replay->results;
+	unit->tier = replay->tier;
 	unit->last = replay->last;
 	memcpy(unit->head, replay->head, sizeof(unit->head));
 	unit->is_open = kt_audit_replay_is_open(replay);

@@ -82,6 +82,7 @@ struct kt_unit {
 	uint64_t last_ts;
 	char nonce[KT_AUDIT_UID_MAX + 1]; /* of the last checkpoint */
 	bool is_open;			  /* there are lines behind the last checkpoint */
+	enum kt_audit_tier tier;
 	uint64_t unattested;
 	struct kt_place end;		  /* the last line */
 	struct kt_audit_keyset *end_keys; /* owned; those of the last file */

@@ -52,6 +52,9 @@ int kt_attest_parse(const uint8_t *data, size_t len, enum kt_attest_type type,
 		a.digest_alg = (uint16_t)kt_octets_number(&o, 2);
 		a.digest = take_part(&o);
 		a.command_digest = take_part(&o);
+	} else if (type == KT_ATTEST_SESSION_AUDIT) {
+		(void)take_flag(&o); /* exclusiveSession: others use the TPM, too */
+		a.digest = take_part(&o);
 	} else {
 		a.name = take_part(&o);
 		(void)take_part(&o); /* creationHash */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TPMS_ATTEST (Part 2, 10.12.12) of a command audit and of a creation, and the attestation key that
- * signs them: read and verified without a TPM library. Pure (OpenSSL); fuzzed.
+ * TPMS_ATTEST (Part 2, 10.12.12) of command and session audit and of a creation, and the
+ * attestation key that signs them: read and verified without a TPM library. Pure (OpenSSL); fuzzed.
  */
 #ifndef KT_LIB_ATTEST_H
 #define KT_LIB_ATTEST_H
@@ -16,6 +16,7 @@
 
 enum kt_attest_type {
 	KT_ATTEST_COMMAND_AUDIT = 0x8015,
+	KT_ATTEST_SESSION_AUDIT = 0x8016,
 	KT_ATTEST_CREATION = 0x801a,
 };
 
@@ -31,7 +32,7 @@ struct kt_attest {
 	struct kt_attest_part extra;   /* qualifyingData */
 	struct kt_audit_counts counts; /* counter: of a command audit */
 	bool safe;
-	/* command audit */
+	/* command audit; of a session's only the digest */
 	uint16_t digest_alg;
 	struct kt_attest_part digest, command_digest;
 	/* creation */

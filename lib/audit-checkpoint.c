@@ -11,7 +11,16 @@ static int read_attest(const struct kt_audit_record *r, uint8_t data[KT_ATTEST_M
 {
 	if (kt_audit_unhex(&r->checkpoint.attest, data, KT_ATTEST_MAX_BYTES, ret_len) < 0)
 		return kt_fail(e, KT_E_INPUT, "the attestation is too long");
-	return kt_attest_parse(data, *ret_len, KT_ATTEST_COMMAND_AUDIT, ret_attest, e);
+	if (kt_attest_parse(data, *ret_len,
+		    r->checkpoint.has_uses ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT,
+		    ret_attest, e) < 0)
+		return -1;
+	if (!r->checkpoint.has_uses)
+		return 0;
+	if (r->checkpoint.uses > UINT32_MAX)
+		return kt_fail(e, KT_E_INPUT, "more uses than a TPM can count");
+	ret_attest->counts.counter = r->checkpoint.uses;
+	return 0;
 }
 
 /* Who signed, and what. */
@@ -89,6 +98,50 @@ static void check_gap(struct kt_audit_replay *replay, uint64_t surplus, bool was
 			surplus);
 }
 
+/* Tier B: the session has the entries and the reading of the counter, and nothing else. */
+static void check_session(struct kt_audit_replay *replay, const struct kt_attest *attest)
+{
+	uint8_t digest[KT_SHA256_BYTES];
+
+	kt_audit_replay_counted(replay, attest->counts.counter, digest);
+	if (!kt_attest_part_is(&attest->digest, digest, sizeof(digest)))
+		kt_audit_found(replay, KT_AUDIT_F_DIGEST,
+			"the TPM's audit session had other commands than the %" PRIu64
+			" entries since the checkpoint before, or read another count: one is "
+			"missing, was changed or added",
+			replay->unattested);
+}
+
+/* Tier B: each use raised the count by one. So did each TPM2_PolicySecret without a use. */
+static void check_uses(struct kt_audit_replay *replay, const struct kt_attest *attest)
+{
+	uint64_t expected = replay->last.counter + replay->unattested;
+	uint64_t counted = attest->counts.counter, surplus = counted - expected;
+
+	if (counted < expected) {
+		kt_audit_found(replay, KT_AUDIT_F_GAP,
+			"the TPM counted fewer uses (%" PRIu64 ") than are here (%" PRIu64
+			"): the counter was made anew",
+			counted, expected);
+		return;
+	}
+	if (surplus <= replay->lost)
+		return;
+	if (surplus <= replay->lost + replay->boot_pending)
+		kt_audit_found(replay, KT_AUDIT_F_WINDOW,
+			"the TPM was reset after it had begun with an intent before this line (of "
+			"%zu), and counted %" PRIu64
+			" uses that have no entry: a crash, or a window "
+			"for an attack",
+			replay->boot_pending, surplus);
+	else
+		kt_audit_found(replay, KT_AUDIT_F_USES,
+			"the TPM counted %" PRIu64 " uses more than there are entries, and %" PRIu64
+			" of them may be intents that were cut off: keys were used that this log "
+			"does not show, or somebody raised the count",
+			surplus, replay->lost);
+}
+
 /* Each digest that was started has a number (Part 1, chapter 32). */
 static void check_counter(struct kt_audit_replay *replay, const struct kt_attest *attest)
 {
@@ -139,6 +192,8 @@ int kt_audit_check_checkpoint(struct kt_audit_replay *replay, const struct kt_au
 	/* Its own time would not be covered by any signature. */
 	if (record->ts != replay->pending[0].ts)
 		return kt_fail(e, KT_E_INPUT, "a checkpoint of another time than was announced");
+	if (record->checkpoint.has_uses != (replay->tier == KT_AUDIT_TIER_B))
+		return kt_fail(e, KT_E_INPUT, "a checkpoint of another tier");
 	if (read_attest(record, data, &len, &attest, e) < 0)
 		return -1;
 	replay->totals.checkpoints++;
@@ -147,8 +202,13 @@ int kt_audit_check_checkpoint(struct kt_audit_replay *replay, const struct kt_au
 	check_chain(replay, record, before);
 	if (replay->ak != NULL)
 		check_signer(replay, record, &attest, data, len);
-	check_digest(replay, &attest);
-	check_counter(replay, &attest);
+	if (replay->tier == KT_AUDIT_TIER_B) {
+		check_session(replay, &attest);
+		check_uses(replay, &attest);
+	} else {
+		check_digest(replay, &attest);
+		check_counter(replay, &attest);
+	}
 	check_boots(replay, &attest);
 	return 0;
 }
@@ -168,6 +228,7 @@ int kt_audit_replay_seed(struct kt_audit_replay *replay, const struct kt_audit_r
 	if (read_attest(record, data, &attest_len, &attest, e) < 0)
 		return -1;
 	replay->is_started = true;
+	replay->tier = record->checkpoint.has_uses ? KT_AUDIT_TIER_B : KT_AUDIT_TIER_A;
 	replay->file_begins = false;
 	replay->seq = seq;
 	memcpy(replay->head, record->checkpoint.head, sizeof(replay->head));

@@ -54,10 +54,17 @@ static int before(struct kt_tpm *tpm, const struct kt_parent *srk, ESYS_TR handl
 	return 0;
 }
 
+static struct kt_tpm_audit_session *session(void *ctx)
+{
+	const struct work *work = ctx;
+
+	return kt_audit_session(work->with->audit);
+}
+
 static int compute(struct work *work, struct kt_hmac_key *key, uint8_t ret_output[KT_HMAC_BYTES],
 	struct kt_error *e)
 {
-	const struct kt_hmac_hook hook = {before, work};
+	const struct kt_hmac_hook hook = {before, session, work};
 
 	return kt_hmac_compute_hooked(work->with->hmac, key, &hook, work->input, ret_output, e);
 }
@@ -122,6 +129,27 @@ static int settle(const struct kt_audit_hmac *with, struct kt_error *e)
 	return l.verdict == KT_AUDIT_NEEDS_KEY ? redo(with, e) : 0;
 }
 
+static int checkpoint(
+	struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, struct kt_error *e)
+{
+	const struct kt_audit_hmac *with = ctx;
+
+	if (kt_audit_attach(with->audit, tpm, kt_hmac_connections(with->hmac), e) < 0)
+		return -1;
+	return kt_audit_checkpoint(with->audit, tpm, srk, "", e);
+}
+
+/* The result, and in tier B what vouches for it. */
+static int note_result(struct work *work, const uint8_t output[KT_HMAC_BYTES], struct kt_error *e)
+{
+	struct kt_audit_hmac copy = *work->with;
+
+	if (kt_audit_hmac_result(copy.audit, output, e) < 0)
+		return -1;
+	return kt_audit_session(copy.audit) == NULL ? 0
+						    : kt_hmac_run(copy.hmac, checkpoint, &copy, e);
+}
+
 static int compute_locked(struct work *work, uint8_t ret_output[KT_HMAC_BYTES], struct kt_error *e)
 {
 	struct kt_audit *audit = work->with->audit;
@@ -136,7 +164,7 @@ static int compute_locked(struct work *work, uint8_t ret_output[KT_HMAC_BYTES], 
 			(void)settle(work->with, &ignored);
 		return -1;
 	}
-	if (kt_audit_hmac_result(audit, ret_output, e) == 0)
+	if (note_result(work, ret_output, e) == 0)
 		return 0;
 	OPENSSL_cleanse(ret_output, KT_HMAC_BYTES);
 	return -1;
@@ -154,16 +182,6 @@ int kt_audit_hmac_compute(const struct kt_audit_hmac *with, const struct kt_audi
 	status = compute_locked(&work, ret_output, e);
 	kt_audit_unlock(with->audit);
 	return status;
-}
-
-static int checkpoint(
-	struct kt_tpm *tpm, const struct kt_parent *srk, void *ctx, struct kt_error *e)
-{
-	const struct kt_audit_hmac *with = ctx;
-
-	if (kt_audit_attach(with->audit, tpm, kt_hmac_connections(with->hmac), e) < 0)
-		return -1;
-	return kt_audit_checkpoint(with->audit, tpm, srk, "", e);
 }
 
 static int idle(const struct kt_audit_hmac *with, struct kt_error *e)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/audit-counter.h"
 #include "lib/octets.h"
 
 #define ARGUMENT_MAX 512 /* bytes of a policy step; eight digests are 256 */
@@ -28,6 +29,7 @@
 #define ALG_ECC 0x0023u
 #define CURVE_P256 0x0003u
 
+#define CC_POLICY_SECRET 0x151u
 #define CC_POLICY_AUTHORIZE 0x16au
 #define CC_POLICY_COMMAND_CODE 0x16cu
 #define CC_POLICY_OR 0x171u
@@ -214,13 +216,30 @@ static bool is_pcr_argument(const uint8_t *argument, size_t len)
 	return kt_octets_end(&o);
 }
 
+/* policyDigest = H(policyDigest ‖ policyRef): the second half of Part 3, 23.2.3. */
+static void add_ref(uint8_t digest[KT_SHA256_BYTES], const uint8_t *ref, size_t len)
+{
+	struct kt_sha256 hash;
+
+	kt_sha256_start(&hash);
+	kt_sha256_add(&hash, digest, KT_SHA256_BYTES);
+	kt_sha256_add(&hash, ref, len);
+	kt_sha256_finish(&hash, digest);
+}
+
+static bool is_counter(const uint8_t *argument, size_t len)
+{
+	uint8_t name[KT_AUDIT_NAME_BYTES];
+
+	kt_audit_counter_name(name);
+	return len == sizeof(name) && memcmp(argument, name, sizeof(name)) == 0;
+}
+
 /* Part 3, chapter 23. Each step is one of these, and is hashed as the TPM does it; from the digest
  * before the last alone it could not be told whether a PolicyAuthorize only looks like it. */
 static bool run_step(
 	uint8_t digest[KT_SHA256_BYTES], uint32_t code, const uint8_t *argument, size_t len)
 {
-	struct kt_sha256 hash;
-
 	switch (code) {
 	case CC_POLICY_PCR:
 		update(digest, digest, code, argument, len);
@@ -233,11 +252,12 @@ static bool run_step(
 		if (len < KT_AUDIT_NAME_BYTES)
 			return false;
 		update(digest, NULL, code, argument, KT_AUDIT_NAME_BYTES);
-		kt_sha256_start(&hash);
-		kt_sha256_add(&hash, digest, KT_SHA256_BYTES);
-		kt_sha256_add(&hash, argument + KT_AUDIT_NAME_BYTES, len - KT_AUDIT_NAME_BYTES);
-		kt_sha256_finish(&hash, digest);
+		add_ref(digest, argument + KT_AUDIT_NAME_BYTES, len - KT_AUDIT_NAME_BYTES);
 		return true;
+	case CC_POLICY_SECRET:
+		update(digest, digest, code, argument, len);
+		add_ref(digest, argument, 0);
+		return is_counter(argument, len);
 	case CC_POLICY_COMMAND_CODE:
 		update(digest, digest, code, argument, len);
 		return len == 4;
@@ -246,11 +266,42 @@ static bool run_step(
 	}
 }
 
-static int judge_policy(const struct kt_audit_record *record, const struct kt_attest_part *policy,
-	struct kt_error *e)
+/* Is step `i` PolicyCommandCode of the command that is audited? */
+static bool allows_only(const struct kt_audit_record *record, size_t i)
 {
 	const uint32_t wanted =
 		record->key.type == KT_AUDIT_HMAC ? KT_AUDIT_CC_HMAC : KT_AUDIT_CC_SIGN;
+	uint8_t argument[4];
+	size_t len;
+
+	return record->key.steps[i].code == CC_POLICY_COMMAND_CODE &&
+	       kt_audit_unhex(&record->key.steps[i].argument, argument, sizeof(argument), &len) ==
+		       0 &&
+	       kt_octets_number(&(struct kt_octets){argument, len, false}, 4) == wanted;
+}
+
+/* What the policy must end with. */
+static int judge_end(
+	const struct kt_audit_record *record, enum kt_audit_tier tier, struct kt_error *e)
+{
+	size_t last = record->key.step_count - 1;
+
+	if (tier == KT_AUDIT_TIER_B) {
+		if (last == 0 || record->key.steps[last].code != CC_POLICY_SECRET)
+			return kt_fail(e, KT_E_EVIDENCE,
+				"its policy does not end with the use counter: its uses are not "
+				"counted");
+		last--;
+	}
+	if (!allows_only(record, last))
+		return kt_fail(e, KT_E_EVIDENCE,
+			"its policy does not end with the one command that is audited");
+	return 0;
+}
+
+static int judge_policy(const struct kt_audit_record *record, const struct kt_attest_part *policy,
+	enum kt_audit_tier tier, struct kt_error *e)
+{
 	uint8_t digest[KT_SHA256_BYTES] = {0}, argument[ARGUMENT_MAX];
 	size_t len = 0;
 
@@ -262,11 +313,7 @@ static int judge_policy(const struct kt_audit_record *record, const struct kt_at
 				e, KT_E_EVIDENCE, "step %zu of its policy is none we know", i + 1);
 	if (!kt_attest_part_is(policy, digest, sizeof(digest)))
 		return kt_fail(e, KT_E_EVIDENCE, "its policy is not the one that is shown");
-	if (record->key.steps[record->key.step_count - 1].code != CC_POLICY_COMMAND_CODE ||
-		kt_octets_number(&(struct kt_octets){argument, len, false}, 4) != wanted)
-		return kt_fail(e, KT_E_EVIDENCE,
-			"its policy does not end with the one command that is audited");
-	return 0;
+	return judge_end(record, tier, e);
 }
 
 static enum kt_audit_key_fault judge_attest(const struct kt_audit_record *record,
@@ -303,8 +350,8 @@ static enum kt_audit_key_fault judge_attest(const struct kt_audit_record *record
 	return KT_AUDIT_KEY_GOOD;
 }
 
-enum kt_audit_key_fault kt_audit_key_judge(
-	const struct kt_audit_record *record, const struct kt_ak *ak, struct kt_error *e)
+enum kt_audit_key_fault kt_audit_key_judge(const struct kt_audit_record *record,
+	const struct kt_ak *ak, enum kt_audit_tier tier, struct kt_error *e)
 {
 	uint8_t public[KT_AUDIT_PUBLIC_MAX];
 	struct kt_attest_part policy;
@@ -312,7 +359,7 @@ enum kt_audit_key_fault kt_audit_key_judge(
 
 	if (read_public(record, public, &len, e) < 0 ||
 		judge_public(public, len, record->key.type, &policy, e) < 0 ||
-		judge_policy(record, &policy, e) < 0)
+		judge_policy(record, &policy, tier, e) < 0)
 		return KT_AUDIT_KEY_BAD;
 	return judge_attest(record, ak, public, len, e);
 }

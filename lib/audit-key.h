@@ -51,9 +51,9 @@ enum kt_audit_key_fault {
 };
 
 /* May it be believed that this key is in the TPM of `ak`, cannot leave it, and can be used by the
- * audited command only? The reason is then in *e; KT_E_EVIDENCE, or KT_E_INPUT if it cannot be read
- * at all. */
-enum kt_audit_key_fault kt_audit_key_judge(
-	const struct kt_audit_record *record, const struct kt_ak *ak, struct kt_error *e);
+ * audited command only, in tier B only when the use is counted? The reason is then in *e;
+ * KT_E_EVIDENCE, or KT_E_INPUT if it cannot be read at all. */
+enum kt_audit_key_fault kt_audit_key_judge(const struct kt_audit_record *record,
+	const struct kt_ak *ak, enum kt_audit_tier tier, struct kt_error *e);
 
 #endif

@@ -333,7 +333,11 @@ static void next_head(const struct kt_audit_replay *now, struct kt_audit_record 
 		.type = KT_AUDIT_FILE,
 		.n = now->results,
 		.ts = kt_audit_now(),
-		.file = {.seq = now->seq + 1, .max = now->max, .age = now->age, .last = now->last},
+		.file = {.tier = now->tier,
+			.seq = now->seq + 1,
+			.max = now->max,
+			.age = now->age,
+			.last = now->last},
 	};
 	memcpy(ret_record->file.prev, now->head, sizeof(now->head));
 	memcpy(ret_record->file.ak, now->file_ak, sizeof(now->file_ak));

@@ -85,6 +85,19 @@ void kt_audit_once_end(struct kt_audit_once *once)
 	once->audit = NULL;
 }
 
+static int sign(struct kt_audit_once *once, const struct kt_audit_signer *signer,
+	const uint8_t digest[KT_SHA256_BYTES], uint8_t ret_signature[KT_AUDIT_POINT_BYTES],
+	struct kt_error *e)
+{
+	struct kt_tpm_audit_session *session = kt_audit_session(once->audit);
+
+	if (session != NULL)
+		return kt_tpm_sign_counted(once->tpm, signer->handle, signer->entrant.policy,
+			session, digest, ret_signature, e);
+	return kt_tpm_sign(once->tpm, &once->srk, signer->handle, signer->entrant.policy, digest,
+		ret_signature, e);
+}
+
 int kt_audit_once_sign(struct kt_audit_once *once, const struct kt_audit_signer *signer,
 	const uint8_t *tbs, size_t len, uint8_t ret_signature[KT_AUDIT_POINT_BYTES],
 	struct kt_error *e)
@@ -98,8 +111,7 @@ int kt_audit_once_sign(struct kt_audit_once *once, const struct kt_audit_signer 
 		    &number, e) < 0 ||
 		kt_audit_intend_sign(once->audit, number, tbs, len, digest, e) < 0)
 		return -1;
-	if (kt_tpm_sign(once->tpm, &once->srk, signer->handle, signer->entrant.policy, digest,
-		    signature, e) < 0) {
+	if (sign(once, signer, digest, signature, e) < 0) {
 		/* Now, or by whoever comes next. */
 		if (kt_audit_settle(once->audit, once->tpm, &once->srk, &verdict, &later) < 0)
 			kt_debug("%s", later.msg);

@@ -45,6 +45,8 @@ static void put_bytes(struct line *l, const uint8_t *data, size_t len)
 
 static void write_file(struct line *l, const struct kt_audit_record *r)
 {
+	const char tier = (char)r->file.tier;
+
 	PUT(l, ",\"v\":1,\"seq\":");
 	put_number(l, r->file.seq);
 	PUT(l, ",\"prev\":\"");
@@ -53,7 +55,9 @@ static void write_file(struct line *l, const struct kt_audit_record *r)
 	put_number(l, r->n);
 	PUT(l, ",\"ts\":");
 	put_number(l, r->ts);
-	PUT(l, ",\"tier\":\"A\",\"ak\":\"");
+	PUT(l, ",\"tier\":\"");
+	put(l, &tier, 1);
+	PUT(l, "\",\"ak\":\"");
 	put_bytes(l, r->file.ak, sizeof(r->file.ak));
 	PUT(l, "\",\"counter\":");
 	put_number(l, r->file.last.counter);
@@ -198,7 +202,13 @@ static void write_checkpoint(struct line *l, const struct kt_audit_record *r)
 	put_text(l, &r->checkpoint.nonce);
 	PUT(l, "\",\"head\":\"");
 	put_bytes(l, r->checkpoint.head, sizeof(r->checkpoint.head));
-	PUT(l, "\",\"att\":\"");
+	PUT(l, "\",\"");
+	if (r->checkpoint.has_uses) {
+		PUT(l, "uses\":");
+		put_number(l, r->checkpoint.uses);
+		PUT(l, ",\"");
+	}
+	PUT(l, "att\":\"");
 	put_text(l, &r->checkpoint.attest);
 	PUT(l, "\",\"sig\":\"");
 	put_bytes(l, r->checkpoint.signature, sizeof(r->checkpoint.signature));

@@ -136,6 +136,16 @@ static void take_text(struct cursor *c, struct kt_audit_text *ret_text)
 	*ret_text = (struct kt_audit_text){start, (size_t)(c->next - start)};
 }
 
+static void read_tier(struct cursor *c, struct kt_audit_record *r)
+{
+	TAKE(c, ",\"tier\":\"");
+	if (c->failed || c->next == c->end ||
+		(*c->next != KT_AUDIT_TIER_A && *c->next != KT_AUDIT_TIER_B))
+		c->failed = true;
+	else
+		r->file.tier = (enum kt_audit_tier) * c->next++;
+}
+
 static void read_file(struct cursor *c, struct kt_audit_record *r)
 {
 	TAKE(c, ",\"v\":1,\"seq\":");
@@ -146,7 +156,8 @@ static void read_file(struct cursor *c, struct kt_audit_record *r)
 	r->n = take_number(c);
 	TAKE(c, ",\"ts\":");
 	r->ts = take_number(c);
-	TAKE(c, ",\"tier\":\"A\",\"ak\":\"");
+	read_tier(c, r);
+	TAKE(c, "\",\"ak\":\"");
 	take_bytes(c, r->file.ak, sizeof(r->file.ak));
 	TAKE(c, "\",\"counter\":");
 	r->file.last.counter = take_number(c);
@@ -348,7 +359,14 @@ static void read_checkpoint(struct cursor *c, struct kt_audit_record *r)
 	take_text(c, &r->checkpoint.nonce);
 	TAKE(c, "\",\"head\":\"");
 	take_bytes(c, r->checkpoint.head, sizeof(r->checkpoint.head));
-	TAKE(c, "\",\"att\":\"");
+	TAKE(c, "\",\"");
+	r->checkpoint.has_uses = !c->failed && c->next < c->end && *c->next == 'u';
+	if (r->checkpoint.has_uses) {
+		TAKE(c, "uses\":");
+		r->checkpoint.uses = take_number(c);
+		TAKE(c, ",\"");
+	}
+	TAKE(c, "att\":\"");
 	take_hex(c, &r->checkpoint.attest);
 	TAKE(c, "\",\"sig\":\"");
 	take_bytes(c, r->checkpoint.signature, sizeof(r->checkpoint.signature));

@@ -40,6 +40,9 @@ enum kt_audit_op {
 
 enum kt_audit_why { KT_AUDIT_NOT_EXECUTED, KT_AUDIT_LOST, KT_AUDIT_TAKEN };
 
+/* How the TPM vouches: command audit, or session audit with a use counter. */
+enum kt_audit_tier { KT_AUDIT_TIER_A = 'A', KT_AUDIT_TIER_B = 'B' };
+
 enum kt_audit_key_type { KT_AUDIT_HMAC, KT_AUDIT_P256 };
 
 /* Part of a line, borrowed: `len` characters. Of hexadecimal, 2 for each byte, checked. */
@@ -60,6 +63,7 @@ struct kt_audit_record {
 	uint64_t ts; /* G K B I X C: milliseconds since the epoch */
 	union {
 		struct {
+			enum kt_audit_tier tier;
 			uint64_t seq, max, age;
 			uint8_t prev[KT_SHA256_BYTES];
 			uint8_t ak[KT_AUDIT_POINT_BYTES];
@@ -99,6 +103,8 @@ struct kt_audit_record {
 		} gap;
 		struct {
 			struct kt_audit_text nonce, attest;
+			bool has_uses; /* of tier B, and only there */
+			uint64_t uses;
 			uint8_t head[KT_SHA256_BYTES];
 			uint8_t signature[KT_AUDIT_POINT_BYTES];
 		} checkpoint;

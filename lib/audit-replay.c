@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/audit-checkpoint.h"
+#include "lib/audit-counter.h"
 #include "lib/certificate.h"
 #include "lib/kms-input.h"
 #include "lib/octets.h"
@@ -33,6 +34,7 @@ static const char *const finding_names[KT_AUDIT_FINDINGS] = {
 	[KT_AUDIT_F_KEY] = "key",
 	[KT_AUDIT_F_DISGUISED] = "disguised",
 	[KT_AUDIT_F_ROTATION] = "rotation",
+	[KT_AUDIT_F_USES] = "uses",
 };
 
 const char *kt_audit_finding_name(enum kt_audit_finding finding)
@@ -73,6 +75,17 @@ bool kt_audit_replay_is_open(const struct kt_audit_replay *replay)
 	return replay->lines > 0 || replay->pending_count > 0;
 }
 
+void kt_audit_replay_counted(
+	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES])
+{
+	uint8_t cp_hash[KT_SHA256_BYTES], rp_hash[KT_SHA256_BYTES];
+
+	kt_audit_cp_read(cp_hash);
+	kt_audit_rp_read(uses, rp_hash);
+	memcpy(ret_digest, replay->digest, KT_SHA256_BYTES);
+	kt_audit_extend(ret_digest, cp_hash, rp_hash);
+}
+
 bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b)
 {
 	return a->counter == b->counter && a->reset == b->reset && a->restart == b->restart &&
@@ -100,6 +113,7 @@ void kt_audit_begin_epoch(struct kt_audit_replay *replay)
 	replay->is_empty = true;
 	replay->is_unknown = false;
 	replay->unattested = replay->lines = replay->taken = 0;
+	replay->orphans = replay->lost = 0;
 	replay->set_lines_allowed = false;
 	replay->pending_count = replay->boot_pending = 0;
 	replay->has_boot = replay->has_window = replay->has_cleared = false;
@@ -130,6 +144,8 @@ static int replay_file(
 {
 	if (!replay->file_begins)
 		return kt_fail(e, KT_E_INPUT, "the head of a file within a file");
+	if (replay->is_started && r->file.tier != replay->tier)
+		return kt_fail(e, KT_E_INPUT, "a file of another tier than the one before");
 	if (replay->is_started)
 		continue_log(replay, r);
 	else if (start_log(replay, r, e) < 0)
@@ -144,6 +160,7 @@ static int replay_file(
 		return -1;
 	replay->file_begins = false;
 	replay->set_lines_allowed = true;
+	replay->tier = r->file.tier;
 	replay->seq = r->file.seq;
 	replay->max = r->file.max;
 	replay->age = r->file.age;
@@ -184,7 +201,8 @@ static int replay_set(
 	uint8_t raw[256], cp_hash[KT_SHA256_BYTES], rp_hash[KT_SHA256_BYTES];
 	size_t len;
 
-	if (!replay->set_lines_allowed || replay->seq != 0 || !replay->is_empty)
+	if (!replay->set_lines_allowed || replay->seq != 0 || !replay->is_empty ||
+		replay->tier != KT_AUDIT_TIER_A)
 		return kt_fail(
 			e, KT_E_INPUT, "an A line that does not follow the first file's head");
 	if (kt_audit_unhex(&r->set.raw, raw, sizeof(raw), &len) < 0 || !is_beginning(raw, len))
@@ -207,7 +225,7 @@ static int replay_key(
 		return -1;
 	if (replay->ak == NULL)
 		return 0;
-	switch (kt_audit_key_judge(r, replay->ak, &reason)) {
+	switch (kt_audit_key_judge(r, replay->ak, replay->tier, &reason)) {
 	case KT_AUDIT_KEY_GOOD:
 		break;
 	case KT_AUDIT_KEY_OTHER_TPM:
@@ -218,6 +236,16 @@ static int replay_key(
 		break;
 	}
 	return 0;
+}
+
+/* Intents that wait, and are to use a key. */
+static uint64_t count_uses(const struct kt_audit_replay *replay)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < replay->pending_count; i++)
+		count += replay->pending[i].op != KT_AUDIT_ATTEST;
+	return count;
 }
 
 static void replay_boot(struct kt_audit_replay *replay, const struct kt_audit_record *r)
@@ -245,6 +273,9 @@ static void replay_boot(struct kt_audit_replay *replay, const struct kt_audit_re
 	} else {
 		replay->boot_pending += replay->pending_count;
 	}
+	if (replay->unattested > 0)
+		replay->lost += count_uses(replay);
+	replay->orphans = replay->unattested;
 	replay->pending_count = 0;
 	memset(replay->digest, 0, sizeof(replay->digest));
 	replay->is_empty = true;
@@ -308,8 +339,8 @@ static int intend_redo(
 {
 	const struct kt_audit_pending *first = &replay->pending[0];
 
-	if (replay->pending_count == 0 || first->op == KT_AUDIT_SIGN ||
-		first->op == KT_AUDIT_ATTEST)
+	if (replay->tier != KT_AUDIT_TIER_A || replay->pending_count == 0 ||
+		first->op == KT_AUDIT_SIGN || first->op == KT_AUDIT_ATTEST)
 		return kt_fail(e, KT_E_INPUT, "repeats an operation that does not wait");
 	memcpy(pending->id, first->id, sizeof(pending->id));
 	memcpy(pending->input, first->input, sizeof(pending->input));
@@ -398,6 +429,26 @@ static int replay_result(
 	return 0;
 }
 
+/* Tier B: the session's digest is gone with the session; the counter is not. */
+static int lose_session(struct kt_audit_replay *replay, enum kt_audit_why why, struct kt_error *e)
+{
+	uint64_t uses = count_uses(replay);
+
+	if (why != KT_AUDIT_LOST)
+		return kt_fail(e, KT_E_INPUT, "an attestation that nothing was lost with");
+	kt_audit_found(replay, KT_AUDIT_F_LOST,
+		"a window: nothing vouches for what the %" PRIu64 " entries before this line say, "
+		"and of %" PRIu64 " intents it is not known whether they were carried out; the "
+		"TPM still counts the uses",
+		replay->unattested - replay->orphans, uses);
+	replay->lost += uses;
+	replay->orphans = replay->unattested;
+	replay->pending_count = 0;
+	memset(replay->digest, 0, sizeof(replay->digest));
+	replay->is_empty = true;
+	return 0;
+}
+
 static int replay_gap(
 	struct kt_audit_replay *replay, const struct kt_audit_record *r, struct kt_error *e)
 {
@@ -413,6 +464,8 @@ static int replay_gap(
 	if (count != replay->pending_count)
 		return kt_fail(e, KT_E_INPUT, "gives up %" PRIu64 " of %zu intents", count,
 			replay->pending_count);
+	if (replay->tier == KT_AUDIT_TIER_B)
+		return lose_session(replay, r->gap.why, e);
 	replay->pending_count = 0;
 	if (r->gap.why == KT_AUDIT_LOST) {
 		replay->is_unknown = true;

@@ -32,6 +32,7 @@ enum kt_audit_finding {
 	KT_AUDIT_F_KEY,
 	KT_AUDIT_F_DISGUISED,
 	KT_AUDIT_F_ROTATION,
+	KT_AUDIT_F_USES,
 	KT_AUDIT_FINDINGS
 };
 
@@ -61,8 +62,9 @@ struct kt_audit_replay {
 	kt_audit_report *report;
 	void *ctx;
 
-	bool is_started;   /* a file's head was seen, or it was seeded */
-	bool file_begins;  /* the next line is the first of a file */
+	bool is_started;  /* a file's head was seen, or it was seeded */
+	bool file_begins; /* the next line is the first of a file */
+	enum kt_audit_tier tier;
 	uint64_t seq;	   /* of the present file */
 	uint64_t max, age; /* when it is rotated: bytes, seconds */
 	uint64_t began_ts; /* of its head */
@@ -77,7 +79,9 @@ struct kt_audit_replay {
 	bool is_unknown;     /* nobody knows what it is */
 	uint64_t unattested; /* results */
 	uint64_t lines;
-	uint64_t taken; /* digests whose attestation is lost */
+	uint64_t taken;	  /* digests whose attestation is lost */
+	uint64_t orphans; /* tier B: those of `unattested` whose session is gone */
+	uint64_t lost;	  /* tier B: intents that may have been uses */
 	bool set_lines_allowed;
 	size_t pending_count;
 	struct kt_audit_pending pending[KT_AUDIT_PENDING_MAX];
@@ -109,6 +113,10 @@ KT_CHECKED int kt_audit_replay_line(struct kt_audit_replay *replay, const char *
 	struct kt_audit_record *ret_record, struct kt_error *e);
 
 bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b);
+
+/* Tier B: the digest of the audit session once it has the reading of the counter. */
+void kt_audit_replay_counted(
+	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES]);
 
 /* Is something not vouched for by a checkpoint? */
 bool kt_audit_replay_is_open(const struct kt_audit_replay *replay);

@@ -13,7 +13,9 @@ bool kt_audit_is_unsettled(const struct kt_audit *audit)
 {
 	const struct kt_audit_replay *now = kt_audit_state(audit);
 
-	return now->pending_count > 0 || now->is_unknown;
+	/* In tier B whoever made an entry vouches for it before it unlocks. */
+	return now->pending_count > 0 || now->is_unknown ||
+	       (now->tier == KT_AUDIT_TIER_B && now->unattested > now->orphans);
 }
 
 /* The audit digest as it is now: *ret_digest, or *ret_empty. */
@@ -88,6 +90,23 @@ static int explain(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_p
 	return kt_audit_checkpoint(audit, tpm, srk, "", e);
 }
 
+/* Tier B: no digest outlives its session, but the counter tells whether anything was done. */
+static int settle_counted(
+	struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
+{
+	const struct kt_audit_replay *now = kt_audit_state(audit);
+	uint64_t uses;
+
+	if (now->unattested == now->orphans && now->lost == 0) {
+		if (kt_tpm_counter_read(tpm, NULL, &uses, e) < 0)
+			return -1;
+		if (now->pending[0].op == KT_AUDIT_ATTEST ||
+			uses == now->last.counter + now->unattested)
+			return not_executed(audit, e);
+	}
+	return give_up(audit, tpm, srk, KT_AUDIT_LOST, e);
+}
+
 int kt_audit_settle(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
 	enum kt_audit_verdict *ret_verdict, struct kt_error *e)
 {
@@ -98,6 +117,8 @@ int kt_audit_settle(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_
 	*ret_verdict = KT_AUDIT_SETTLED;
 	if (!kt_audit_is_unsettled(audit))
 		return 0;
+	if (now->tier == KT_AUDIT_TIER_B)
+		return settle_counted(audit, tpm, srk, e);
 	if (peek(audit, tpm, srk, digest, &is_empty, e) < 0)
 		return -1;
 	fits = !now->is_unknown &&

@@ -86,6 +86,25 @@ static int check_set(struct kt_tpm *tpm, struct kt_error *e)
 		"set ('sealtool audit status' shows it); a new log has to be begun");
 }
 
+static bool is_counted(const struct kt_audit *audit)
+{
+	return kt_audit_state(audit)->tier == KT_AUDIT_TIER_B;
+}
+
+static int check_tier(struct kt_audit *audit, struct kt_tpm *tpm, struct kt_error *e)
+{
+	if (!is_counted(audit))
+		return check_set(tpm, e);
+	if (kt_tpm_counter_check(tpm, e) < 0)
+		return -1;
+	return kt_tpm_audit_session_start(tpm, &audit->session, e);
+}
+
+struct kt_tpm_audit_session *kt_audit_session(struct kt_audit *audit)
+{
+	return is_counted(audit) ? &audit->session : NULL;
+}
+
 /* A reset or restart since the last line that tells of one is told of. */
 static int note_boot(struct kt_audit *audit, struct kt_tpm *tpm, struct kt_error *e)
 {
@@ -117,7 +136,7 @@ int kt_audit_attach(
 	if (memcmp(point, kt_audit_state(audit)->file_ak, sizeof(point)) != 0)
 		return kt_fail(e, KT_E_WRONG_TPM,
 			"the audit log is another TPM's: its attestation key is not the one here");
-	if (check_set(tpm, e) < 0 || note_boot(audit, tpm, e) < 0)
+	if (check_tier(audit, tpm, e) < 0 || note_boot(audit, tpm, e) < 0)
 		return -1;
 	audit->is_attached = true;
 	audit->connection = connection;
@@ -225,6 +244,21 @@ static int append_key(struct kt_audit *audit, struct kt_tpm *tpm, ESYS_TR handle
 	return kt_audit_log_append(audit->log, &record, true, e);
 }
 
+/* Policies cannot be changed later. */
+static int check_policy(
+	const struct kt_audit *audit, const struct kt_policy *policy, struct kt_error *e)
+{
+	bool counts = policy->count > 0 &&
+		      policy->steps[policy->count - 1].command == TPM2_CC_PolicySecret;
+
+	if (counts == is_counted(audit))
+		return 0;
+	return kt_fail(e, KT_E_REFUSED,
+		"the key is for audit logs of tier %s, and this log is of tier %s: make one with "
+		"'sealtool key new --audit-tier %s'",
+		counts ? "b" : "a", counts ? "a" : "b", counts ? "a" : "b");
+}
+
 int kt_audit_enter(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
 	ESYS_TR handle, const struct kt_audit_entrant *entrant, uint64_t *ret_number,
 	struct kt_error *e)
@@ -232,6 +266,8 @@ int kt_audit_enter(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_p
 	auto_free struct key_texts *texts = NULL;
 	TPM2B_NAME name;
 
+	if (check_policy(audit, entrant->policy, e) < 0)
+		return -1;
 	if (kt_audit_state(audit)->unattested >= KT_AUDIT_CHECKPOINT_EVERY &&
 		kt_audit_checkpoint(audit, tpm, srk, "", e) < 0)
 		return -1;
@@ -344,31 +380,58 @@ int kt_audit_sign_result(
 	return kt_audit_log_append(audit->log, &record, true, e);
 }
 
+/* What the TPM said, and in tier B how many uses it counted. */
+struct statement {
+	struct kt_tpm_attest attest;
+	uint64_t uses;
+};
+
+static bool is_counted_as_expected(
+	const struct kt_audit_replay *now, const struct kt_attest *attest, uint64_t uses)
+{
+	uint8_t digest[KT_SHA256_BYTES];
+
+	kt_audit_replay_counted(now, uses, digest);
+	return kt_attest_part_is(&attest->digest, digest, sizeof(digest)) &&
+	       uses >= now->last.counter + now->unattested &&
+	       uses <= now->last.counter + now->unattested + now->lost;
+}
+
 /* Does the attestation say what the log does? Known before the line is written, which starts the
  * log's own digest anew. */
-static bool is_expected(const struct kt_audit_replay *now, const struct kt_tpm_attest *attest)
+static bool is_expected(const struct kt_audit_replay *now, const struct statement *said)
 {
+	const struct kt_tpm_attest *attest = &said->attest;
+	const bool counted = now->tier == KT_AUDIT_TIER_B;
 	struct kt_attest parsed;
 	struct kt_error ignored;
 
-	return now->is_unknown || (kt_attest_parse(attest->data, attest->len,
-					   KT_ATTEST_COMMAND_AUDIT, &parsed, &ignored) == 0 &&
-					  kt_attest_part_is(&parsed.digest, now->digest,
-						  now->is_empty ? 0 : KT_SHA256_BYTES));
+	if (now->is_unknown)
+		return true;
+	if (kt_attest_parse(attest->data, attest->len,
+		    counted ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT, &parsed,
+		    &ignored) < 0)
+		return false;
+	return counted ? is_counted_as_expected(now, &parsed, said->uses)
+		       : kt_attest_part_is(
+				 &parsed.digest, now->digest, now->is_empty ? 0 : KT_SHA256_BYTES);
 }
 
-static int append_checkpoint(struct kt_audit *audit, const char *nonce,
-	const struct kt_tpm_attest *attest, struct kt_error *e)
+static int append_checkpoint(
+	struct kt_audit *audit, const char *nonce, const struct statement *said, struct kt_error *e)
 {
+	const struct kt_tpm_attest *attest = &said->attest;
 	const struct kt_audit_replay *now = kt_audit_state(audit);
 	struct kt_audit_record record = {
 		.type = KT_AUDIT_CHECKPOINT, .n = now->results, .ts = now->pending[0].ts};
 	char hex[2 * KT_ATTEST_MAX_BYTES + 1];
-	bool expected = is_expected(now, attest);
+	bool expected = is_expected(now, said);
 
 	kt_hex_encode(attest->data, attest->len, hex);
 	record.checkpoint.nonce = text_of(nonce);
 	record.checkpoint.attest = text_of(hex);
+	record.checkpoint.has_uses = is_counted(audit);
+	record.checkpoint.uses = said->uses;
 	memcpy(record.checkpoint.head, now->head, sizeof(record.checkpoint.head));
 	memcpy(record.checkpoint.signature, attest->signature, sizeof(attest->signature));
 	if (kt_audit_log_append(audit->log, &record, true, e) < 0)
@@ -394,13 +457,26 @@ static int settle_first(
 				 "an operation was cut off, and is to be repeated first");
 }
 
+static int ask_tpm(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
+	const uint8_t qualifying[KT_SHA256_BYTES], struct statement *ret_said, struct kt_error *e)
+{
+	ret_said->uses = 0;
+	if (!is_counted(audit))
+		return kt_tpm_audit_digest(tpm, srk, &audit->ak, audit->endorsement_auth,
+			qualifying, &ret_said->attest, e);
+	if (kt_tpm_counter_read(tpm, &audit->session, &ret_said->uses, e) < 0)
+		return -1;
+	return kt_tpm_audit_session_attest(tpm, srk, &audit->session, &audit->ak,
+		audit->endorsement_auth, qualifying, &ret_said->attest, e);
+}
+
 int kt_audit_checkpoint(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
 	const char *nonce, struct kt_error *e)
 {
 	const struct kt_audit_replay *now = kt_audit_state(audit);
 	uint8_t qualifying[KT_SHA256_BYTES];
 	struct kt_audit_record intent;
-	struct kt_tpm_attest attest;
+	struct statement said;
 
 	if (now->pending_count > 0 && settle_first(audit, tpm, srk, e) < 0)
 		return -1;
@@ -410,9 +486,8 @@ int kt_audit_checkpoint(struct kt_audit *audit, struct kt_tpm *tpm, const struct
 	if (kt_audit_log_append(audit->log, &intent, false, e) < 0)
 		return -1;
 	kt_audit_qualify(nonce, strlen(nonce), now->head, qualifying);
-	if (kt_tpm_audit_digest(
-		    tpm, srk, &audit->ak, audit->endorsement_auth, qualifying, &attest, e) < 0 ||
-		append_checkpoint(audit, nonce, &attest, e) < 0)
+	if (ask_tpm(audit, tpm, srk, qualifying, &said, e) < 0 ||
+		append_checkpoint(audit, nonce, &said, e) < 0)
 		return kt_wrap(e, "checkpoint of the audit log");
 	return kt_audit_log_rotate(audit->log, e);
 }

@@ -11,7 +11,7 @@
 #define KT_LIB_AUDIT_H
 
 #include "lib/audit-log.h"
-#include "lib/tpm-audit.h"
+#include "lib/tpm-counter.h"
 
 #define KT_AUDIT_CHECKPOINT_EVERY 64 /* results */
 
@@ -51,8 +51,9 @@ const struct kt_audit_replay *kt_audit_state(const struct kt_audit *audit);
  */
 
 /* Makes sure that this connection's TPM is the log's, audits what it should, and has not been reset
- * since; else says so in the log (B). `connection` numbers connections: for the one that was looked
- * at last nothing is done. Four TPM commands. KT_E_WRONG_TPM, KT_E_NOT_PROVISIONED, KT_E_REFUSED.
+ * since; else says so in the log (B). In tier B the TPM has to have the counter instead, and a
+ * session is started. `connection` numbers connections: for the one that was looked at last nothing
+ * is done. Four TPM commands. KT_E_WRONG_TPM, KT_E_NOT_PROVISIONED, KT_E_REFUSED.
  */
 KT_CHECKED int kt_audit_attach(
 	struct kt_audit *audit, struct kt_tpm *tpm, uint64_t connection, struct kt_error *e);
@@ -111,6 +112,10 @@ KT_CHECKED int kt_audit_checkpoint(struct kt_audit *audit, struct kt_tpm *tpm,
 
 /* Has the time come for another file? A checkpoint begins it. */
 bool kt_audit_is_rotation_due(const struct kt_audit *audit);
+
+/* Tier B: the session for audited commands of this connection, and every operation has to end with
+ * a checkpoint before the log is unlocked, as nobody else can vouch for it. Tier A: NULL. */
+struct kt_tpm_audit_session *kt_audit_session(struct kt_audit *audit);
 
 /* Exactly the commands that a log is about? */
 bool kt_audit_set_is_ours(const TPML_CC *commands);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/approval.h"
+#include "lib/audit-counter.h"
 #include "lib/hex.h"
 #include "lib/io.h"
 #include "lib/tpm-key.h"
@@ -19,6 +20,7 @@
 
 #define END_LINE "-----END TSS2 PRIVATE KEY-----\n"
 #define SIGNER_LABEL "Policy-Signer"
+#define TIER_LABEL "Audit-Tier"
 #define CREATION_LABEL "Creation"
 #define PCR_VALUE_DIGITS (2 * TPM2_SHA512_DIGEST_SIZE)
 /* "+sha512:" for each bank, ",23=VALUE" for each PCR */
@@ -107,6 +109,16 @@ int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 	return 0;
 }
 
+/* Last of all: what is counted is then used, but for PCRs that change meanwhile. */
+static void counter_step(struct kt_policy_step *ret_step)
+{
+	ret_step->command = TPM2_CC_PolicySecret;
+	ret_step->secret.hint = KT_COUNTER_INDEX;
+	ret_step->secret.name.size = KT_AUDIT_NAME_BYTES;
+	kt_audit_counter_name(ret_step->secret.name.name);
+	ret_step->secret.ref.size = 0;
+}
+
 int kt_keyfile_key_policy(const struct kt_keyfile *file, size_t state, struct kt_policy *ret_policy,
 	struct kt_error *e)
 {
@@ -117,6 +129,8 @@ int kt_keyfile_key_policy(const struct kt_keyfile *file, size_t state, struct kt
 	last = &ret_policy->steps[ret_policy->count++];
 	last->command = TPM2_CC_PolicyCommandCode;
 	last->command_code = file->type == KT_KEYFILE_HMAC ? TPM2_CC_HMAC : TPM2_CC_Sign;
+	if (file->is_counted)
+		counter_step(&ret_policy->steps[ret_policy->count++]);
 	return 0;
 }
 
@@ -265,13 +279,30 @@ static int read_creation(
 	return 0;
 }
 
+/* There is one tier that needs a word. */
+static int read_tier(
+	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
+{
+	char tier[2];
+
+	if (!starts_with(*text, end, TIER_LABEL))
+		return 0;
+	if (read_line(text, end, TIER_LABEL, tier, sizeof(tier), e) < 0)
+		return -1;
+	if (strcmp(tier, "b") != 0)
+		return kt_fail(e, KT_E_INPUT, "the line '" TIER_LABEL ":' is malformed");
+	file->is_counted = true;
+	return 0;
+}
+
 static int read_policy(
 	const char **text, const char *end, struct kt_keyfile *file, struct kt_error *e)
 {
 	if (starts_with(*text, end, SIGNER_LABEL))
 		return read_signer(text, end, file, e);
 	/* Whether a key may have none is seen when its block is read. */
-	if (starts_with(*text, end, CREATION_LABEL) || starts_with(*text, end, "-----BEGIN"))
+	if (starts_with(*text, end, TIER_LABEL) || starts_with(*text, end, CREATION_LABEL) ||
+		starts_with(*text, end, "-----BEGIN"))
 		return 0;
 	return read_states(text, end, file, e);
 }
@@ -287,7 +318,7 @@ static int read_head(
 		return -1;
 	if (!kt_uuid_is_valid(file->uuid))
 		return kt_fail(e, KT_E_INPUT, "the line 'Key-UUID:' has no UUID");
-	if (read_policy(text, end, file, e) < 0)
+	if (read_policy(text, end, file, e) < 0 || read_tier(text, end, file, e) < 0)
 		return -1;
 	return read_creation(text, end, file, e);
 }
@@ -558,8 +589,9 @@ int kt_keyfile_format(const struct kt_keyfile *file, char **ret_text, struct kt_
 		(file->is_signed ? format_signer : format_states)(file, &states, e) < 0)
 		return -1;
 	kt_name_format(&file->parent, name);
-	if (asprintf(&text, "Parent-Name: %s\nKey-UUID: %s\n%s%s%s%s", name, file->uuid, states,
-		    creation, key, pepper != NULL ? pepper : "") < 0)
+	if (asprintf(&text, "Parent-Name: %s\nKey-UUID: %s\n%s%s%s%s%s", name, file->uuid, states,
+		    file->is_counted ? TIER_LABEL ": b\n" : "", creation, key,
+		    pepper != NULL ? pepper : "") < 0)
 		return kt_fail_memory(e);
 	*ret_text = text;
 	return 0;

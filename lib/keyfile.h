@@ -8,6 +8,7 @@
  *	PCRs: sha256:7=HEX,11=HEX		(what all is bound to; a line a state, up to 8; a
  *						P-256 key may have none)
  * or	Policy-Signer: HEX			(who approves states: P-256 point, x and y; HMAC)
+ *	Audit-Tier: b				(each use is counted, for logs of that tier; else a)
  *	Creation: HEX HEX			(creationHash and ticket, with which the TPM proves
  *						where the key came from; older files do not have it)
  *	-----BEGIN TSS2 PRIVATE KEY-----	(the key: loadable, HMAC-SHA256 or ECDSA P-256)
@@ -47,6 +48,7 @@ struct kt_keyfile {
 	uint8_t signer[KT_SIGNER_POINT_BYTES];
 	size_t state_count; /* else 1 or more, of a P-256 key 0 or more; any of them will do */
 	struct kt_pcr_set states[KT_KEYFILE_STATES_MAX]; /* complete */
+	bool is_counted; /* its policy asks for the use counter of audit logs of tier B */
 	bool has_creation;
 	struct kt_tpm_creation creation;	/* of the key */
 	TPM2B_PUBLIC key_public, pepper_public; /* pepper: of an HMAC key only */
@@ -61,9 +63,10 @@ struct kt_keyfile {
 
 /* What the pepper takes to open in state number `state`: PolicyPCR and, if there are several
  * states, PolicyOR; and the key: the same, and then PolicyCommandCode(TPM2_CC_HMAC, or
- * TPM2_CC_Sign). The digest is the same for each state. If states are approved, it is
- * PolicyAuthorize instead, with the UUID for its reference, and kt_approval_apply() makes it one
- * that can be run; `state` does not matter. KT_E_INTERNAL if a PCR has no value. */
+ * TPM2_CC_Sign), and PolicySecret on the use counter if uses are counted. The digest is the same
+ * for each state. If states are approved, it is PolicyAuthorize instead, with the UUID for its
+ * reference, and kt_approval_apply() makes it one that can be run; `state` does not matter.
+ * KT_E_INTERNAL if a PCR has no value. */
 KT_CHECKED int kt_keyfile_pepper_policy(const struct kt_keyfile *file, size_t state,
 	struct kt_policy *ret_policy, struct kt_error *e);
 KT_CHECKED int kt_keyfile_key_policy(const struct kt_keyfile *file, size_t state,

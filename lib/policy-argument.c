@@ -62,6 +62,10 @@ int kt_policy_step_argument(const struct kt_policy_step *step,
 		if (put_authorize(&a, step, e) < 0)
 			return -1;
 		break;
+	case TPM2_CC_PolicySecret:
+		put(&a, step->secret.name.name, step->secret.name.size);
+		put(&a, step->secret.ref.buffer, step->secret.ref.size);
+		break;
 	case TPM2_CC_PolicyCommandCode:
 		put(&a, octets, sizeof(octets));
 		break;

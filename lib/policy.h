@@ -83,8 +83,8 @@ KT_CHECKED int kt_policy_digest(TPMI_ALG_HASH alg, const struct kt_policy *polic
 	TPM2B_DIGEST *ret_digest, struct kt_error *e);
 
 /* What the TPM hashes for a step besides its command code, at most KT_POLICY_ARGUMENT_MAX bytes (of
- * PolicyAuthorize: Name and reference, one after the other). KT_E_INPUT for a step other than
- * PolicyPCR, PolicyOR, PolicyAuthorize and PolicyCommandCode. */
+ * PolicyAuthorize and PolicySecret: Name and reference, one after the other). KT_E_INPUT for a step
+ * other than these, PolicyPCR, PolicyOR and PolicyCommandCode. */
 #define KT_POLICY_ARGUMENT_MAX 512
 KT_CHECKED int kt_policy_step_argument(const struct kt_policy_step *step,
 	uint8_t ret_argument[KT_POLICY_ARGUMENT_MAX], size_t *ret_len, struct kt_error *e);

@@ -115,6 +115,12 @@ static int take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signatu
 	return 0;
 }
 
+int kt_tpm_take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature,
+	struct kt_tpm_attest *ret_attest, struct kt_error *e)
+{
+	return take_attest(attest, signature, true, ret_attest, e);
+}
+
 int kt_tpm_audit_digest(struct kt_tpm *tpm, const struct kt_parent *srk, const struct kt_parent *ak,
 	const struct kt_secret *endorsement_auth, const uint8_t qualifying[KT_SHA256_BYTES],
 	struct kt_tpm_attest *ret_attest, struct kt_error *e)

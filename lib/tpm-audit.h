@@ -22,6 +22,10 @@ struct kt_tpm_attest {
 	uint8_t signature[KT_AUDIT_POINT_BYTES]; /* r ‖ s; zeros if nobody signed */
 };
 
+/* What a command of the TPM answered. KT_E_REFUSED if it is not signed on P-256. */
+KT_CHECKED int kt_tpm_take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature,
+	struct kt_tpm_attest *ret_attest, struct kt_error *e);
+
 /* The key at KT_AK_HANDLE: two TPM commands at most. KT_E_NOT_PROVISIONED if there is none,
  * KT_E_REFUSED if it is not of our template. */
 KT_CHECKED int kt_tpm_ak_load(struct kt_tpm *tpm, struct kt_parent *ret_ak,

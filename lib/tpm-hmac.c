@@ -281,6 +281,8 @@ static TSS2_RC call_step(struct kt_hmac *hmac, const struct kt_policy_step *step
 	case TPM2_CC_PolicyCommandCode:
 		return Tss2_Sys_PolicyCommandCode(
 			hmac->sys, hmac->session_handle, NULL, step->command_code, NULL);
+	case TPM2_CC_PolicySecret:
+		return kt_tpm_counter_policy(hmac->sys, hmac->session_handle);
 	default:
 		return TSS2_SYS_RC_BAD_VALUE;
 	}
@@ -312,7 +314,9 @@ static int run_step(struct kt_hmac *hmac, const struct kt_policy_step *step,
 
 static TSS2_RC call_hmac(const struct job *job, TPM2B_DIGEST *ret_output)
 {
-	const TSS2L_SYS_AUTH_COMMAND auth = {
+	struct kt_tpm_audit_session *audit =
+		job->hook != NULL ? job->hook->session(job->hook->ctx) : NULL;
+	TSS2L_SYS_AUTH_COMMAND auth = {
 		.count = 1,
 		.auths = {{
 			.sessionHandle = job->hmac->session_handle,
@@ -325,12 +329,16 @@ static TSS2_RC call_hmac(const struct job *job, TPM2B_DIGEST *ret_output)
 	struct kt_tpm_retry retry = {0};
 	TSS2_RC rc;
 
+	if (audit != NULL)
+		auth.auths[auth.count++] = kt_tpm_audit_session_auth(audit);
 	memcpy(input.buffer, job->input, KT_HMAC_BYTES);
 	do {
 		ret_output->size = 0;
 		rc = Tss2_Sys_HMAC(job->hmac->sys, job->hmac->key_handle, &auth, &input,
 			TPM2_ALG_NULL, ret_output, &answer);
 	} while (again(job->hmac, &retry, rc));
+	if (audit != NULL && rc == TSS2_RC_SUCCESS)
+		audit->is_new = false;
 	return rc;
 }
 
@@ -365,6 +373,7 @@ static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
 {
 	struct kt_hmac *hmac = job->hmac;
 	const struct kt_policy *policy = &job->key->policy;
+	bool is_counted = false;
 	TPM2B_DIGEST output;
 	TSS2_RC rc;
 	int status;
@@ -372,14 +381,18 @@ static int use_key(const struct job *job, bool *ret_changed, struct kt_error *e)
 	if (get_ticket(hmac, job->key, e) < 0 || restart_policy(hmac, e) < 0)
 		return -1;
 	hmac->used = true;
-	for (size_t i = 0; i < policy->count; i++)
-		if (run_step(hmac, &policy->steps[i], &job->key->approval, e) < 0)
+	for (size_t i = 0; i < policy->count; i++) {
+		is_counted = policy->steps[i].command == TPM2_CC_PolicySecret;
+		if ((is_counted && call_hook(job, e) < 0) ||
+			run_step(hmac, &policy->steps[i], &job->key->approval, e) < 0)
 			return -1;
-	if (call_hook(job, e) < 0)
+	}
+	if (!is_counted && call_hook(job, e) < 0)
 		return -1;
 	rc = call_hmac(job, &output);
 	hmac->is_sent = job->hook != NULL && rc != TSS2_RC_SUCCESS && !is_refusal(rc);
-	*ret_changed = kt_rc_base(rc) == TPM2_RC_PCR_CHANGED;
+	/* What was counted is not counted again without another intent. */
+	*ret_changed = kt_rc_base(rc) == TPM2_RC_PCR_CHANGED && !is_counted;
 	if (rc != TSS2_RC_SUCCESS) {
 		/* The policy has just been run: if the TPM does not think so, key or session may
 		 * be somebody else's by now, after a reset. */

@@ -15,6 +15,7 @@
 #define KT_LIB_TPM_HMAC_H
 
 #include "lib/policy.h"
+#include "lib/tpm-counter.h"
 #include "lib/tpm-key.h"
 
 #define KT_HMAC_BYTES 32 /* of the input, and of the output: HMAC-SHA256 */
@@ -29,8 +30,9 @@ struct kt_hmac_approval {
 };
 
 /* A key as it lies in a file; it stays where it is until kt_hmac_drop_key(). The policy has only
- * PolicyPCR, PolicyOR and PolicyCommandCode, or PolicyPCR, PolicyAuthorize and PolicyCommandCode.
- * Whoever gives it another policy clears `approval`. */
+ * PolicyPCR, PolicyOR and PolicyCommandCode, or PolicyPCR, PolicyAuthorize and PolicyCommandCode,
+ * and PolicySecret on the use counter behind them. Whoever gives it another policy clears
+ * `approval`. */
 struct kt_hmac_key {
 	TPM2B_NAME parent; /* Name of the storage key */
 	TPM2B_PUBLIC public;
@@ -64,12 +66,14 @@ KT_CHECKED int kt_hmac_run(
  * that was reset. */
 uint64_t kt_hmac_connections(const struct kt_hmac *hmac);
 
-/* Called when all is ready and nothing but TPM2_HMAC is left to be sent, perhaps more than once for
- * one computation: it may still change the input. `key` is the loaded key. If it fails, so does the
- * computation. */
+/* Called when all is ready and nothing but the counting, if the policy asks for it, and TPM2_HMAC
+ * is left to be sent, perhaps more than once for one computation: it may still change the input.
+ * `key` is the loaded key. If it fails, so does the computation. */
 struct kt_hmac_hook {
 	int (*before)(struct kt_tpm *tpm, const struct kt_parent *srk, ESYS_TR key, void *ctx,
 		struct kt_error *e);
+	/* Then: the session that audits TPM2_HMAC, or NULL. */
+	struct kt_tpm_audit_session *(*session)(void *ctx);
 	void *ctx;
 };
 

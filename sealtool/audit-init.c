@@ -183,7 +183,10 @@ static int add_head(struct text *text, const struct audit_request *request,
 {
 	struct kt_audit_record record = {.type = KT_AUDIT_FILE,
 		.ts = kt_audit_now(),
-		.file = {.max = request->max, .age = request->age, .last = *counts}};
+		.file = {.tier = KT_AUDIT_TIER_A,
+			.max = request->max,
+			.age = request->age,
+			.last = *counts}};
 
 	memcpy(record.file.ak, point, KT_AUDIT_POINT_BYTES);
 	return add(text, &record, e);

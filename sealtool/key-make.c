@@ -130,7 +130,7 @@ static int check_states(
 	return 0;
 }
 
-/* What the policy of a key for tier B would need, this version cannot make. */
+/* What the policy of a key for tier B would need, this version does not offer. */
 static int check_tier(const char *tier, struct kt_error *e)
 {
 	if (tier == NULL || strcmp(tier, "a") == 0)
@@ -147,7 +147,7 @@ static int check_request(
 {
 	struct stat st;
 
-	if (check_states(request, type, e) < 0 || check_tier(request->audit_tier, e) < 0)
+	if (check_states(request, type, e) < 0)
 		return -1;
 	if (request->common->output == NULL)
 		return kt_fail(e, KT_E_USAGE, "where to? give -o FILE");
@@ -206,6 +206,7 @@ int key_make(const struct key_request *request, struct kt_error *e)
 	if (file == NULL)
 		return kt_fail_memory(e);
 	if (choose_type(request, &file->type, e) < 0 || check_request(request, file->type, e) < 0 ||
+		check_tier(request->audit_tier, e) < 0 ||
 		kt_tpm_open(request->common->tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
 		check_tpm(tpm, file->type, e) < 0 || choose_states(file, request, tpm, e) < 0)
 		return -1;

@@ -122,6 +122,10 @@ static int check_file(
 			"the key cannot be audited: it was made before keys were for that; make "
 			"one "
 			"with 'sealtool key new', and rotate to it");
+	if (place->audit == NULL && file->is_counted)
+		return kt_fail(e, KT_E_REFUSED,
+			"the key is for audit logs of tier b: a use that is not in the log would "
+			"look like one that it hides; give audit=FILE");
 	return 0;
 }
 

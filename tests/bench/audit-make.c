@@ -101,6 +101,7 @@ static void put_head(void)
 {
 	struct kt_audit_record record = {.type = KT_AUDIT_FILE, .ts = now};
 
+	record.file.tier = KT_AUDIT_TIER_A;
 	record.file.last.reset = 1;
 	record.file.max = INT64_MAX;
 	memcpy(record.file.ak, ak.point, sizeof(ak.point));
