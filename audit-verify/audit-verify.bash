@@ -9,13 +9,17 @@ _audit_verify()
 	COMPREPLY=()
 	case $previous in
 	--key-name | -k | --nonce | -n | --threads | -t) return ;;
+	--tier)
+		mapfile -t COMPREPLY < <(compgen -W 'a b' -- "$current")
+		return
+		;;
 	--join-resource)
 		mapfile -t COMPREPLY < <(compgen -W 'secrets configmaps' -- "$current")
 		return
 		;;
 	esac
 	if [[ $current == -* || ($COMP_CWORD -eq 1 && -z $current) ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--ak --key-name --nonce --state --accept --list --join
+		mapfile -t COMPREPLY < <(compgen -W '--ak --key-name --nonce --state --tier --accept --list --join
 			--join-resource --threads --json --verbose --help --version' -- "$current")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -154,6 +154,21 @@ static void conclude_pins(struct kt_conclusion *verdict)
 				"a key whose Name was given is not in this log");
 }
 
+/* Whoever writes the log also writes its tier: it could be one that sees less. */
+static void conclude_tier(struct kt_conclusion *verdict)
+{
+	if (!verdict->is_begun || verdict->tier == 0 || verdict->tier == verdict->demands->tier)
+		return;
+	if (verdict->tier == KT_AUDIT_TIER_B)
+		kt_conclusion_found(verdict, KT_AUDIT_F_TIER,
+			"the log is of tier b: not the TPM's command audit vouches for it, but a "
+			"count of uses, which whoever has the owner's authorisation value can make "
+			"anew; if that is how it was begun, give --tier b");
+	else
+		kt_conclusion_found(
+			verdict, KT_AUDIT_F_TIER, "the log is of tier a, and --tier b was given");
+}
+
 void kt_conclusion_draw(struct kt_conclusion *verdict)
 {
 	const char *nonce = verdict->demands->nonce;
@@ -174,6 +189,7 @@ void kt_conclusion_draw(struct kt_conclusion *verdict)
 		kt_conclusion_found(verdict, KT_AUDIT_F_TRUNCATED,
 			"the last checkpoint does not have the nonce: this is an old copy, or the "
 			"checkpoint was cut off");
+	conclude_tier(verdict);
 	conclude_pins(verdict);
 	conclude_state(verdict);
 }

@@ -23,7 +23,8 @@ struct kt_accepted {
 /* What is asked for; borrowed. */
 struct kt_demands {
 	const struct kt_ak *ak;
-	const char *nonce; /* lower case; NULL: none */
+	enum kt_audit_tier tier; /* of the log: what its absence of findings proves depends on it */
+	const char *nonce;	 /* lower case; NULL: none */
 	size_t pin_count;
 	uint8_t pins[KT_CONCLUSION_PINS_MAX][KT_AUDIT_NAME_BYTES];
 	struct kt_accepted accepted;

@@ -24,7 +24,7 @@
 #define THREADS_DEFAULT_MAX 8
 
 struct options {
-	const char *ak, *nonce, *state, *join, *threads;
+	const char *ak, *nonce, *state, *tier, *join, *threads;
 	struct kt_opt_list key_names, join_resources;
 	bool accept, json, list, verbose;
 };
@@ -42,6 +42,8 @@ static const struct kt_opt opts[] = {
 		"the log must go on from the checkpoint in FILE; if it is complete, FILE gets its "
 		"last",
 		KT_OPT_TEXT, offsetof(struct options, state)},
+	{"tier", 0, "TIER", "the tier that the log was begun with: a (default) or b", KT_OPT_TEXT,
+		offsetof(struct options, tier)},
 	{"accept", 0, NULL, "with --state: also if it is not, since you have looked into that",
 		KT_OPT_FLAG, offsetof(struct options, accept)},
 	{"list", 'l', NULL, "print each entry", KT_OPT_FLAG, offsetof(struct options, list)},
@@ -102,6 +104,14 @@ static int read_pins(
 			return kt_wrap(e, "--key-name %s", names->values[i]);
 		}
 	demands->pin_count = names->count;
+	return 0;
+}
+
+static int read_tier(const char *text, enum kt_audit_tier *ret_tier, struct kt_error *e)
+{
+	if (text != NULL && strcmp(text, "a") != 0 && strcmp(text, "b") != 0)
+		return kt_fail(e, KT_E_USAGE, "--tier: 'a' or 'b', not '%s'", text);
+	*ret_tier = text != NULL && *text == 'b' ? KT_AUDIT_TIER_B : KT_AUDIT_TIER_A;
 	return 0;
 }
 
@@ -221,7 +231,8 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	if (done)
 		return 0;
 	kt_log_init(PROGRAM, options.verbose);
-	if (check_options(&options, e) < 0 || read_pins(&options.key_names, &demands, e) < 0 ||
+	if (check_options(&options, e) < 0 || read_tier(options.tier, &demands.tier, e) < 0 ||
+		read_pins(&options.key_names, &demands, e) < 0 ||
 		(options.nonce != NULL && read_nonce(options.nonce, nonce, e) < 0) ||
 		(options.state != NULL && kt_state_read(options.state, &demands.accepted, e) < 0) ||
 		read_ak(options.ak, &ak, e) < 0)

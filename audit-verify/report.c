@@ -122,17 +122,11 @@ void kt_report_text(const struct kt_report *report)
 	print_join(report);
 }
 
-static void write_number(struct kt_jsonw *w, const char *name, uint64_t value)
-{
-	kt_jsonw_name(w, name);
-	kt_jsonw_int(w, (int64_t)value);
-}
-
 static void write_place(
 	const struct kt_report *report, const struct kt_place *place, struct kt_jsonw *w)
 {
 	kt_jsonw_member(w, "file", path_of(report, place->file));
-	write_number(w, "line", place->line);
+	kt_jsonw_member_int(w, "line", place->line);
 }
 
 static void write_findings(const struct kt_report *report, struct kt_jsonw *w)
@@ -149,8 +143,8 @@ static void write_findings(const struct kt_report *report, struct kt_jsonw *w)
 		kt_jsonw_end_object(w);
 	}
 	kt_jsonw_end_array(w);
-	write_number(w, "moreFindings", v->found_more);
-	write_number(w, "acceptedFindings", v->accepted_findings);
+	kt_jsonw_member_int(w, "moreFindings", v->found_more);
+	kt_jsonw_member_int(w, "acceptedFindings", v->accepted_findings);
 }
 
 static void write_word(struct kt_jsonw *w, const char *name, const char *word)
@@ -193,10 +187,10 @@ static void write_checkpoint(const struct kt_conclusion *v, struct kt_jsonw *w)
 	kt_jsonw_name(w, "lastCheckpoint");
 	kt_jsonw_begin_object(w);
 	kt_jsonw_member(w, "tier", v->tier == KT_AUDIT_TIER_B ? "b" : "a");
-	write_number(w, "time", v->last_ts);
-	write_number(w, "auditCounter", v->last.counter);
-	write_number(w, "resetCount", v->last.reset);
-	write_number(w, "restartCount", v->last.restart);
+	kt_jsonw_member_int(w, "time", v->last_ts);
+	kt_jsonw_member_int(w, "auditCounter", v->last.counter);
+	kt_jsonw_member_int(w, "resetCount", v->last.reset);
+	kt_jsonw_member_int(w, "restartCount", v->last.restart);
 	kt_jsonw_member(w, "nonce", v->nonce);
 	kt_jsonw_member(w, "head", head);
 	kt_jsonw_end_object(w);
@@ -211,16 +205,16 @@ static void write_join(const struct kt_report *report, struct kt_jsonw *w)
 	kt_join_result(report->join, &r);
 	kt_jsonw_name(w, "join");
 	kt_jsonw_begin_object(w);
-	write_number(w, "requests", r.events);
-	write_number(w, "explained", r.explained);
-	write_number(w, "unexplained", r.unexplained);
-	write_number(w, "outside", r.outside);
+	kt_jsonw_member_int(w, "requests", r.events);
+	kt_jsonw_member_int(w, "explained", r.explained);
+	kt_jsonw_member_int(w, "unexplained", r.unexplained);
+	kt_jsonw_member_int(w, "outside", r.outside);
 	kt_jsonw_name(w, "decryptions");
 	kt_jsonw_begin_array(w);
 	for (size_t i = 0; i < r.listed; i++) {
 		kt_jsonw_begin_object(w);
-		write_number(w, "entry", r.list[i].n);
-		write_number(w, "time", r.list[i].ts);
+		kt_jsonw_member_int(w, "entry", r.list[i].n);
+		kt_jsonw_member_int(w, "time", r.list[i].ts);
 		kt_jsonw_member(w, "uid", r.list[i].uid);
 		write_place(report, &r.list[i].place, w);
 		kt_jsonw_end_object(w);
@@ -242,14 +236,14 @@ int kt_report_json(const struct kt_report *report, struct kt_error *e)
 	kt_jsonw_begin_object(&w);
 	kt_jsonw_member(
 		&w, "verdict", kt_conclusion_code(v) == KT_E_NONE ? "complete" : "incomplete");
-	write_number(&w, "status", (uint64_t)kt_conclusion_code(v));
-	write_number(&w, "entries", v->entries - v->first_n);
-	write_number(&w, "entriesBefore", v->first_n);
-	write_number(&w, "encryptions", v->totals.encryptions);
-	write_number(&w, "decryptions", v->totals.decryptions);
-	write_number(&w, "redone", v->totals.redone);
-	write_number(&w, "certificates", v->totals.certificates);
-	write_number(&w, "checkpoints", v->totals.checkpoints);
+	kt_jsonw_member_int(&w, "status", (uint64_t)kt_conclusion_code(v));
+	kt_jsonw_member_int(&w, "entries", v->entries - v->first_n);
+	kt_jsonw_member_int(&w, "entriesBefore", v->first_n);
+	kt_jsonw_member_int(&w, "encryptions", v->totals.encryptions);
+	kt_jsonw_member_int(&w, "decryptions", v->totals.decryptions);
+	kt_jsonw_member_int(&w, "redone", v->totals.redone);
+	kt_jsonw_member_int(&w, "certificates", v->totals.certificates);
+	kt_jsonw_member_int(&w, "checkpoints", v->totals.checkpoints);
 	write_checkpoint(v, &w);
 	write_keys(v->keys, &w);
 	write_findings(report, &w);

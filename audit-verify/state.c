@@ -74,12 +74,6 @@ int kt_state_read(const char *path, struct kt_accepted *ret_accepted, struct kt_
 									    : 0;
 }
 
-static void write_number(struct kt_jsonw *w, const char *name, uint64_t value)
-{
-	kt_jsonw_name(w, name);
-	kt_jsonw_int(w, (int64_t)value);
-}
-
 int kt_state_write(const char *path, const struct kt_accepted *accepted, struct kt_error *e)
 {
 	auto_secret struct kt_secret *text = NULL;
@@ -91,16 +85,16 @@ int kt_state_write(const char *path, const struct kt_accepted *accepted, struct 
 	kt_jsonw_init(&w, text);
 	kt_jsonw_begin_object(&w);
 	kt_jsonw_member(&w, "kind", KIND);
-	write_number(&w, "version", 1);
+	kt_jsonw_member_int(&w, "version", 1);
 	kt_hex_encode(accepted->ak_name, sizeof(accepted->ak_name), hex);
 	kt_jsonw_member(&w, "attestationKey", hex);
-	write_number(&w, "entries", accepted->entries);
+	kt_jsonw_member_int(&w, "entries", accepted->entries);
 	kt_hex_encode(accepted->head, sizeof(accepted->head), hex);
 	kt_jsonw_member(&w, "head", hex);
-	write_number(&w, "auditCounter", accepted->counts.counter);
-	write_number(&w, "resetCount", accepted->counts.reset);
-	write_number(&w, "restartCount", accepted->counts.restart);
-	write_number(&w, "clock", accepted->counts.clock);
+	kt_jsonw_member_int(&w, "auditCounter", accepted->counts.counter);
+	kt_jsonw_member_int(&w, "resetCount", accepted->counts.reset);
+	kt_jsonw_member_int(&w, "restartCount", accepted->counts.restart);
+	kt_jsonw_member_int(&w, "clock", accepted->counts.clock);
 	kt_jsonw_end_object(&w);
 	if (kt_jsonw_end(&w, e) < 0 || kt_secret_append(text, "\n", 1, e) < 0)
 		return -1;

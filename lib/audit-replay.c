@@ -35,6 +35,7 @@ static const char *const finding_names[KT_AUDIT_FINDINGS] = {
 	[KT_AUDIT_F_DISGUISED] = "disguised",
 	[KT_AUDIT_F_ROTATION] = "rotation",
 	[KT_AUDIT_F_USES] = "uses",
+	[KT_AUDIT_F_TIER] = "tier",
 };
 
 const char *kt_audit_finding_name(enum kt_audit_finding finding)

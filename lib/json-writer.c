@@ -153,6 +153,18 @@ void kt_jsonw_member(struct kt_jsonw *w, const char *name, const char *value)
 	kt_jsonw_string(w, value);
 }
 
+void kt_jsonw_member_int(struct kt_jsonw *w, const char *name, uint64_t value)
+{
+	kt_jsonw_name(w, name);
+	kt_jsonw_int(w, (int64_t)value);
+}
+
+void kt_jsonw_member_bool(struct kt_jsonw *w, const char *name, bool value)
+{
+	kt_jsonw_name(w, name);
+	kt_jsonw_bool(w, value);
+}
+
 int kt_jsonw_end(struct kt_jsonw *w, struct kt_error *e)
 {
 	if (!w->failed)

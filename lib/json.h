@@ -98,6 +98,9 @@ void kt_jsonw_int(struct kt_jsonw *w, int64_t value);
 void kt_jsonw_raw(struct kt_jsonw *w, const char *text);
 /* name and string in one call. */
 void kt_jsonw_member(struct kt_jsonw *w, const char *name, const char *value);
+/* name and number, name and true or false. */
+void kt_jsonw_member_int(struct kt_jsonw *w, const char *name, uint64_t value);
+void kt_jsonw_member_bool(struct kt_jsonw *w, const char *name, bool value);
 KT_CHECKED int kt_jsonw_end(struct kt_jsonw *w, struct kt_error *e);
 
 #endif

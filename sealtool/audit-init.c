@@ -8,6 +8,7 @@
 #include "lib/audit.h"
 #include "lib/hex.h"
 #include "lib/io.h"
+#include "lib/tpm-counter.h"
 #include "lib/tpm-info.h"
 #include "sealtool/policy-key.h"
 
@@ -19,60 +20,12 @@
 struct text {
 	char *bytes; /* TEXT_MAX */
 	size_t len;
+	const struct audit_request *request; /* borrowed */
+	enum audit_tier tier;
+	struct kt_tpm_audit_session session; /* tier B */
 	struct kt_audit_replay replay;
 	struct kt_error wrong; /* what an examiner would say of it */
 };
-
-const char *audit_tier_name(enum audit_tier tier)
-{
-	static const char *const names[] = {"a", "b", "c"};
-
-	return names[tier];
-}
-
-static int has_all(struct kt_tpm *tpm, const TPM2_CC *commands, size_t count, bool *ret_has,
-	struct kt_error *e)
-{
-	*ret_has = true;
-	for (size_t i = 0; i < count && *ret_has; i++)
-		if (kt_tpm_has_command(tpm, commands[i], ret_has, e) < 0)
-			return -1;
-	return 0;
-}
-
-int audit_probe_tier(struct kt_tpm *tpm, enum audit_tier *ret_tier, struct kt_error *e)
-{
-	static const TPM2_CC a[] = {TPM2_CC_SetCommandCodeAuditStatus,
-		TPM2_CC_GetCommandAuditDigest, TPM2_CC_HMAC, TPM2_CC_Sign, TPM2_CC_CertifyCreation};
-	static const TPM2_CC b[] = {
-		TPM2_CC_GetSessionAuditDigest, TPM2_CC_HMAC, TPM2_CC_NV_Certify};
-	bool has;
-
-	if (has_all(tpm, a, sizeof(a) / sizeof(a[0]), &has, e) < 0)
-		return -1;
-	*ret_tier = AUDIT_TIER_A;
-	if (has)
-		return 0;
-	if (has_all(tpm, b, sizeof(b) / sizeof(b[0]), &has, e) < 0)
-		return -1;
-	*ret_tier = has ? AUDIT_TIER_B : AUDIT_TIER_C;
-	return 0;
-}
-
-static int check_tier(struct kt_tpm *tpm, struct kt_error *e)
-{
-	enum audit_tier tier;
-
-	if (audit_probe_tier(tpm, &tier, e) < 0)
-		return -1;
-	if (tier == AUDIT_TIER_A)
-		return 0;
-	return kt_fail(e, KT_E_TPM,
-		"this TPM has no command audit (tier %s): what its keys are used for cannot be "
-		"shown "
-		"completely, and no log is begun",
-		audit_tier_name(tier));
-}
 
 /* A signing key that is not restricted, or one for HMACs, is there to be used with the commands
  * that are audited. */
@@ -177,15 +130,14 @@ static int add(struct text *text, const struct kt_audit_record *record, struct k
 	return 0;
 }
 
-static int add_head(struct text *text, const struct audit_request *request,
-	const uint8_t point[KT_AUDIT_POINT_BYTES], const struct kt_audit_counts *counts,
-	struct kt_error *e)
+static int add_head(struct text *text, const uint8_t point[KT_AUDIT_POINT_BYTES],
+	const struct kt_audit_counts *counts, struct kt_error *e)
 {
 	struct kt_audit_record record = {.type = KT_AUDIT_FILE,
 		.ts = kt_audit_now(),
-		.file = {.tier = KT_AUDIT_TIER_A,
-			.max = request->max,
-			.age = request->age,
+		.file = {.tier = text->tier == AUDIT_TIER_A ? KT_AUDIT_TIER_A : KT_AUDIT_TIER_B,
+			.max = text->request->max,
+			.age = text->request->age,
 			.last = *counts}};
 
 	memcpy(record.file.ak, point, KT_AUDIT_POINT_BYTES);
@@ -194,7 +146,7 @@ static int add_head(struct text *text, const struct audit_request *request,
 
 /* Turns the audit on: the first thing that the digest has. */
 static int add_set(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct audit_request *request, const TPML_CC *others, struct kt_error *e)
+	const TPML_CC *others, struct kt_error *e)
 {
 	struct kt_tpm_audit_change change = {.alg = TPM2_ALG_NULL};
 	struct kt_audit_record record = {.type = KT_AUDIT_SET};
@@ -208,7 +160,7 @@ static int add_set(struct text *text, struct kt_tpm *tpm, const struct kt_parent
 	change.set.commandCodes[1] = KT_AUDIT_CC_SIGN;
 	change.clear = *others;
 	if (kt_tpm_audit_change_marshal(&change, raw, &len, e) < 0 ||
-		kt_tpm_audit_change(tpm, srk, request->owner_auth, &change, e) < 0 ||
+		kt_tpm_audit_change(tpm, srk, text->request->owner_auth, &change, e) < 0 ||
 		kt_tpm_audited_commands(tpm, &commands, e) < 0)
 		return -1;
 	/* Commands that cannot be audited are passed over without a word (Part 3, 21.2). */
@@ -219,8 +171,24 @@ static int add_set(struct text *text, struct kt_tpm *tpm, const struct kt_parent
 	return add(text, &record, e);
 }
 
+/* What the TPM says of the digest, and in tier B of the counter. */
+static int ask_tpm(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
+	const struct kt_parent *ak, const uint8_t qualifying[KT_SHA256_BYTES], uint64_t *ret_uses,
+	struct kt_tpm_attest *ret_attest, struct kt_error *e)
+{
+	const struct kt_secret *auth = text->request->endorsement_auth;
+
+	*ret_uses = 0;
+	if (text->tier == AUDIT_TIER_A)
+		return kt_tpm_audit_digest(tpm, srk, ak, auth, qualifying, ret_attest, e);
+	if (kt_tpm_counter_read(tpm, &text->session, ret_uses, e) < 0)
+		return -1;
+	return kt_tpm_audit_session_attest(
+		tpm, srk, &text->session, ak, auth, qualifying, ret_attest, e);
+}
+
 static int add_checkpoint(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct kt_parent *ak, const struct audit_request *request, struct kt_error *e)
+	const struct kt_parent *ak, struct kt_error *e)
 {
 	struct kt_audit_record intent = {
 		.type = KT_AUDIT_INTENT, .ts = kt_audit_now(), .intent.op = KT_AUDIT_ATTEST};
@@ -232,10 +200,10 @@ static int add_checkpoint(struct text *text, struct kt_tpm *tpm, const struct kt
 	if (add(text, &intent, e) < 0)
 		return -1;
 	kt_audit_qualify("", 0, text->replay.head, qualifying);
-	if (kt_tpm_audit_digest(tpm, srk, ak, request->endorsement_auth, qualifying, &attest, e) <
-		0)
+	if (ask_tpm(text, tpm, srk, ak, qualifying, &record.checkpoint.uses, &attest, e) < 0)
 		return -1;
 	kt_hex_encode(attest.data, attest.len, hex);
+	record.checkpoint.has_uses = text->tier == AUDIT_TIER_B;
 	record.checkpoint.nonce = (struct kt_audit_text){"", 0};
 	record.checkpoint.attest = (struct kt_audit_text){hex, 2 * attest.len};
 	memcpy(record.checkpoint.head, text->replay.head, sizeof(record.checkpoint.head));
@@ -261,32 +229,62 @@ static int write_ak(const char *path, const struct kt_ak *ak, struct kt_error *e
 	return kt_replace_file(path, pem, strlen(pem), 0644, e);
 }
 
-static int write_log(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const struct audit_request *request, struct audit_facts *ret_facts, struct kt_error *e)
+/* The audit digest has every use from here on. */
+static int begin_commands(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
+	const struct kt_parent *ak, const uint8_t point[KT_AUDIT_POINT_BYTES], struct kt_error *e)
 {
-	uint8_t point[KT_AUDIT_POINT_BYTES];
+	const struct audit_request *request = text->request;
 	struct kt_audit_counts counts;
-	struct kt_parent ak;
 	TPML_CC others;
 
 	if (check_set(tpm, request->force, &others, e) < 0 ||
-		kt_tpm_ak_provision(tpm, srk, request->owner_auth, request->endorsement_auth, &ak,
-			point, e) < 0 ||
+		choose_hash(tpm, srk, request, e) < 0 ||
+		start_digest(tpm, srk, ak, request, &counts, e) < 0 ||
+		add_head(text, point, &counts, e) < 0)
+		return -1;
+	return add_set(text, tpm, srk, &others, e);
+}
+
+/* The counter has every use of the keys that are made for it. */
+static int begin_counter(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
+	const uint8_t point[KT_AUDIT_POINT_BYTES], struct kt_error *e)
+{
+	struct kt_audit_counts counts;
+	uint64_t uses;
+
+	if (kt_tpm_counter_make(tpm, srk, text->request->owner_auth, e) < 0 ||
+		kt_tpm_counter_read(tpm, NULL, &uses, e) < 0 ||
+		kt_tpm_read_counts(tpm, &counts, e) < 0 ||
+		kt_tpm_audit_session_start(tpm, &text->session, e) < 0)
+		return -1;
+	counts.counter = uses;
+	return add_head(text, point, &counts, e);
+}
+
+static int write_log(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
+	struct audit_facts *ret_facts, struct kt_error *e)
+{
+	const struct audit_request *request = text->request;
+	uint8_t point[KT_AUDIT_POINT_BYTES];
+	struct kt_parent ak;
+	int status;
+
+	if (kt_tpm_ak_provision(
+		    tpm, srk, request->owner_auth, request->endorsement_auth, &ak, point, e) < 0 ||
 		kt_ak_from_point(point, &ret_facts->ak, e) < 0)
 		return -1;
 	text->replay.ak = &ret_facts->ak;
 	text->replay.report = complain;
 	text->replay.ctx = &text->wrong;
-	if (choose_hash(tpm, srk, request, e) < 0 ||
-		start_digest(tpm, srk, &ak, request, &counts, e) < 0 ||
-		add_head(text, request, point, &counts, e) < 0 ||
-		add_set(text, tpm, srk, request, &others, e) < 0 ||
-		add_checkpoint(text, tpm, srk, &ak, request, e) < 0)
+	status = text->tier == AUDIT_TIER_A ? begin_commands(text, tpm, srk, &ak, point, e)
+					    : begin_counter(text, tpm, srk, point, e);
+	if (status < 0 || add_checkpoint(text, tpm, srk, &ak, e) < 0)
 		return -1;
 	if (text->wrong.code != KT_E_NONE) {
 		*e = text->wrong;
 		return -1;
 	}
+	ret_facts->tier = text->tier;
 	ret_facts->counts = text->replay.last;
 	/* A log without it would be of no use, and could not be begun again. */
 	if (write_ak(request->ak_out, &ret_facts->ak, e) < 0)
@@ -294,11 +292,34 @@ static int write_log(struct text *text, struct kt_tpm *tpm, const struct kt_pare
 	return kt_audit_log_create(request->log, text->bytes, text->len, e);
 }
 
+/* Whoever has the owner's authorisation value can make the counter anew and raise it to where it
+ * was, with uses in between that nobody sees. */
+static int check_owner(struct kt_tpm *tpm, struct kt_error *e)
+{
+	UINT32 permanent;
+
+	if (kt_tpm_property(tpm, TPM2_PT_PERMANENT, &permanent, e) < 0)
+		return -1;
+	if ((permanent & TPMA_PERMANENT_OWNERAUTHSET) != 0)
+		return 0;
+	return kt_fail(e, KT_E_REFUSED,
+		"the TPM's owner has no authorisation value: root could make the use counter of "
+		"tier b anew, and hide uses; set one (tpm2_changeauth -c owner), give it with "
+		"--owner-auth-file and keep it elsewhere, or insist with --force");
+}
+
+static int check_others(const struct text *text, struct kt_tpm *tpm, struct kt_error *e)
+{
+	if (text->request->force)
+		return 0;
+	return text->tier == AUDIT_TIER_A ? check_users(tpm, e) : check_owner(tpm, e);
+}
+
 int audit_init(struct kt_tpm *tpm, const struct audit_request *request,
 	struct audit_facts *ret_facts, struct kt_error *e)
 {
 	auto_free char *bytes = malloc(TEXT_MAX);
-	struct text text = {.bytes = bytes};
+	struct text text = {.bytes = bytes, .request = request};
 	struct kt_parent srk;
 	struct stat st;
 	int status;
@@ -310,11 +331,11 @@ int audit_init(struct kt_tpm *tpm, const struct audit_request *request,
 		return kt_fail(e, KT_E_REFUSED,
 			"%s is there already, and a log is not begun anew: move it away",
 			request->log);
-	if (kt_srk_load(tpm, &srk, e) < 0 || check_tier(tpm, e) < 0 ||
-		(!request->force && check_users(tpm, e) < 0) ||
-		kt_audit_replay_init(&text.replay, e) < 0)
+	if (kt_srk_load(tpm, &srk, e) < 0 ||
+		audit_choose_tier(tpm, request->tier, &text.tier, e) < 0 ||
+		check_others(&text, tpm, e) < 0 || kt_audit_replay_init(&text.replay, e) < 0)
 		return -1;
-	status = write_log(&text, tpm, &srk, request, ret_facts, e);
+	status = write_log(&text, tpm, &srk, ret_facts, e);
 	kt_audit_replay_clear(&text.replay);
 	return status;
 }

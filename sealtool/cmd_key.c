@@ -30,7 +30,8 @@ static const struct kt_opt opts[] = {
 	{"type", 0, "TYPE",
 		"new: hmac, for kms-shim's module kms-tpm, or p256, for 'sealtool sign-cert'",
 		KT_OPT_TEXT, offsetof(struct options, type)},
-	{"audit-tier", 0, "TIER", "new: a, to be used with the TPM's command audit (default)",
+	{"audit-tier", 0, "TIER",
+		"new: a, for an audit log by command audit (default), or b, by a use counter",
 		KT_OPT_TEXT, offsetof(struct options, audit_tier)},
 	{"pcrs", 0, "SELECTION",
 		"new: PCRs the key is bound to, e.g. sha256:7,11 or sha256:7=HEX; if repeated, to "
@@ -108,6 +109,13 @@ static bool is_hmac(const struct kt_keyfile *file)
 	return file->type == KT_KEYFILE_HMAC;
 }
 
+static const char *audit_of(const struct kt_keyfile *file)
+{
+	if (!file->has_creation)
+		return "cannot be audited: made before keys were for that";
+	return file->is_counted ? "tier b: each use is counted" : "tier a";
+}
+
 static void write_key(const struct kt_keyfile *file, const char *path,
 	const struct key_names *names, const char *name, struct kt_jsonw *w)
 {
@@ -150,9 +158,7 @@ static void print_key(const struct kt_keyfile *file, const char *path,
 	printf("file:       %s\nkey:        %s\nversion:    %s\n", path, file->uuid, version);
 	printf("type:       %s\n", is_hmac(file) ? "HMAC-SHA256, for kms-shim's module " MODULE
 						 : "ECDSA with P-256, for certificates");
-	printf("audit:      %s\n", file->has_creation
-					   ? "tier a"
-					   : "cannot be audited: made before keys were for that");
+	printf("audit:      %s\n", audit_of(file));
 	printf("Name:       %s\nparent:     %s\n", name, parent);
 	if (file->is_signed)
 		printf("states:     those that the key with the Name %s approves\n", signer);

@@ -130,16 +130,15 @@ static int check_states(
 	return 0;
 }
 
-/* What the policy of a key for tier B would need, this version does not offer. */
-static int check_tier(const char *tier, struct kt_error *e)
+static int choose_tier(const char *tier, bool *ret_is_counted, struct kt_error *e)
 {
-	if (tier == NULL || strcmp(tier, "a") == 0)
+	*ret_is_counted = tier != NULL && strcmp(tier, "b") == 0;
+	if (tier == NULL || strcmp(tier, "a") == 0 || *ret_is_counted)
 		return 0;
-	if (strcmp(tier, "b") == 0)
-		return kt_fail(e, KT_E_USAGE,
-			"--audit-tier b (session audit with a use counter) is not there yet: only "
-			"tier a, command audit");
-	return kt_fail(e, KT_E_USAGE, "--audit-tier: 'a', and not '%s'", tier);
+	return kt_fail(e, KT_E_USAGE,
+		"--audit-tier: 'a', command audit, or 'b', session audit and a use counter; not "
+		"'%s'",
+		tier);
 }
 
 static int check_request(
@@ -206,7 +205,7 @@ int key_make(const struct key_request *request, struct kt_error *e)
 	if (file == NULL)
 		return kt_fail_memory(e);
 	if (choose_type(request, &file->type, e) < 0 || check_request(request, file->type, e) < 0 ||
-		check_tier(request->audit_tier, e) < 0 ||
+		choose_tier(request->audit_tier, &file->is_counted, e) < 0 ||
 		kt_tpm_open(request->common->tcti, &tpm, e) < 0 || kt_srk_load(tpm, &srk, e) < 0 ||
 		check_tpm(tpm, file->type, e) < 0 || choose_states(file, request, tpm, e) < 0)
 		return -1;

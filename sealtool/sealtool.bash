@@ -49,7 +49,7 @@ _sealtool()
 		return
 		;;
 	--tier | --audit-tier)
-		mapfile -t COMPREPLY < <(compgen -W 'a' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'a b' -- "$current")
 		return
 		;;
 	esac

@@ -25,6 +25,9 @@ cd "$work"
 	sealtool init
 	sealtool audit init --log audit.log --ak-out ak.pub
 	sealtool key new --type hmac --pcrs sha256:7 -o k1.key
+	# What it costs does not depend on whose the owner's authorisation value is.
+	sealtool audit init --log counted.log --ak-out ak.pub --tier b --force
+	sealtool key new --type hmac --audit-tier b --pcrs sha256:7 -o k2.key
 } >/dev/null 2>&1
 printf '%s\n' 'cluster = bench' 'key = k1.key' 'log-calls = none' >common.conf
 {
@@ -36,4 +39,9 @@ printf '%s\n' 'cluster = bench' 'key = k1.key' 'log-calls = none' >common.conf
 	echo "listen = unix://$work/audited.sock"
 	echo 'audit = audit.log'
 } >audited.conf
+{
+	sed 's/k1.key/k2.key/' common.conf
+	echo "listen = unix://$work/counted.sock"
+	echo 'audit = counted.log'
+} >counted.conf
 "$top/tests/bench/audit.py" "$BUILD/bench" "$stage/usr/libexec/kubetpm/kms-shim" "$top/tests/tools/count-tpm-commands"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""audit-verify.py --ak AK.pub [--key-name HEX]... [--nonce TEXT] LOG...: a second opinion on audit logs, for the tests.
+"""audit-verify.py --ak AK.pub [--key-name HEX]... [--nonce TEXT] [--tier a|b] LOG...: a second opinion on audit logs.
 
 Written from kubetpm-formats(5), not from audit-verify's sources, and in another way: one process, one line after the
 other, hashlib and the openssl command. Prints a verdict as JSON; ends with 0 if the log is complete, 5 if it is
@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 
-HMAC, SIGN, SET = 0x155, 0x15d, 0x140
+HMAC, SIGN, SET, NV_READ, POLICY_SECRET = 0x155, 0x15d, 0x140, 0x14e, 0x151
 TEXT = r"((?:[!#$&-\[\]-~]|%[0-9A-F]{2})*)"
 N = r"(0|[1-9][0-9]*)"
 H64, H128, HX = r"([0-9a-f]{64})", r"([0-9a-f]{128})", r"((?:[0-9a-f]{2})*)"
 STEPS = r'((?:\["[0-9a-f]{8}","(?:[0-9a-f]{2})*"\],?)+)'
 FORMS = {k: re.compile(v) for k, v in {
-    "G": f'{{"t":"G","v":1,"seq":{N},"prev":"{H64}","n":{N},"ts":{N},"tier":"A","ak":"{H128}","counter":{N},'
+    "G": f'{{"t":"G","v":1,"seq":{N},"prev":"{H64}","n":{N},"ts":{N},"tier":"(A|B)","ak":"{H128}","counter":{N},'
          f'"reset":{N},"restart":{N},"clock":{N},"max":{N},"age":{N}}}',
     "A": f'{{"t":"A","raw":"{HX}"}}',
     "K": f'{{"t":"K","k":{N},"ts":{N},"type":"(hmac|p256)","pub":"{HX}","policy":\\[{STEPS}\\],"att":"{HX}",'
@@ -36,7 +36,8 @@ FORMS = {k: re.compile(v) for k, v in {
     "O": f'{{"t":"O","n":{N},"rp":"{H64}"}}',
     "Q": f'{{"t":"O","n":{N},"sig":"{H128}"}}',
     "X": f'{{"t":"X","ts":{N},"why":"(not-executed|lost|taken)","count":{N}}}',
-    "C": f'{{"t":"C","n":{N},"ts":{N},"nonce":"{TEXT}","head":"{H64}","att":"{HX}","sig":"{H128}"}}',
+    "C": f'{{"t":"C","n":{N},"ts":{N},"nonce":"{TEXT}","head":"{H64}",(?:"uses":{N},)?"att":"{HX}",'
+         f'"sig":"{H128}"}}',
 }.items()}
 ZEROS = bytes(32)
 
@@ -97,12 +98,14 @@ def attestation(data, kind):
     a = {"magic": r.number(4), "type": r.number(2), "signer": r.two_b(), "extra": r.two_b(), "clock": r.number(8),
          "reset": r.number(4), "restart": r.number(4), "safe": r.number(1)}
     r.number(8)
-    if kind == 0x8015:
+    if kind == 0x8016:
+        a.update(exclusive=r.number(1), digest=r.two_b())
+    elif kind == 0x8015:
         a.update(counter=r.number(8), alg=r.number(2), digest=r.two_b(), commands=r.two_b())
     else:
         a.update(name=r.two_b(), creation=r.two_b())
     r.end()
-    if a["magic"] != 0xff544347 or a["type"] != kind or a["safe"] > 1:
+    if a["magic"] != 0xff544347 or a["type"] != kind or a["safe"] > 1 or a.get("exclusive", 0) > 1:
         raise Malformed("not the attestation that it should be")
     return a
 
@@ -154,6 +157,15 @@ class AttestationKey:
                                   input=data, capture_output=True, check=False).returncode == 0
 
 
+def counter_name():
+    """The NV index that counts uses: PIN Pass, authorised by itself, begun once."""
+    write = h(ZEROS, u32(0x18f), b"\0")
+    read = h(ZEROS, u32(0x16c), u32(NV_READ))
+    policy = h(ZEROS, u32(0x171), write, read)
+    public = u32(0x01800100) + u16(0xb) + u32(0x22080098) + two_b(policy) + u16(8)
+    return b"\0\x0b" + h(public)
+
+
 def policy_digest(steps):
     p = ZEROS
     for code, argument in steps:
@@ -171,12 +183,14 @@ def policy_digest(steps):
             p = h(h(ZEROS, u32(code), argument[:34]), argument[34:])
         elif code == 0x16c and len(argument) == 4:
             p = h(p, u32(code), argument)
+        elif code == POLICY_SECRET and argument == counter_name():
+            p = h(h(p, u32(code), argument))
         else:
             raise Malformed("a policy step that is not known")
     return p
 
 
-def key_is_good(kind, public, steps):
+def key_is_good(kind, public, steps, tier):
     """May it be believed that the key stays in the TPM, and is for the audited command only?"""
     try:
         r = Reader(public)
@@ -190,7 +204,9 @@ def key_is_good(kind, public, steps):
         r.end()
         command = HMAC if kind == "hmac" else SIGN
         return attributes & 0x400b2 == 0x400b2 and attributes & 0x30840 == 0 and len(policy) == 32 and \
-            policy_digest(steps) == policy and steps[-1] == (0x16c, u32(command))
+            policy_digest(steps) == policy and \
+            (steps[-2:] == [(0x16c, u32(command)), (POLICY_SECRET, counter_name())] if tier == "B" else
+             steps[-1] == (0x16c, u32(command)))
     except Malformed:
         return False
 
@@ -203,13 +219,13 @@ class Log:
         self.place = ("", 0)
         self.head, self.results, self.first, self.last, self.seq = None, 0, None, None, None
         self.keys, self.nonce, self.any_checkpoint = [], None, False
-        self.waiting = []
+        self.waiting, self.tier = [], None
         self.new_epoch()
 
     def new_epoch(self):
         self.digest, self.unknown, self.unattested, self.lines, self.taken = None, False, 0, 0, 0
         self.boot, self.window, self.cleared, self.boot_waiting = None, False, False, 0
-        self.after_head = False
+        self.after_head, self.orphans, self.lost = False, 0, 0
 
     def found(self, what, text):
         self.findings.append({"id": what, "file": self.place[0], "line": self.place[1], "text": text})
@@ -238,9 +254,12 @@ class Log:
         if kind != "C":
             self.lines += 1
 
-    def line_G(self, _, seq, prev, n, ts, ak, counter, reset, restart, clock, size, age):
+    def line_G(self, _, seq, prev, n, ts, tier, ak, counter, reset, restart, clock, size, age):
         seq, n, prev = int(seq), int(n), bytes.fromhex(prev)
         last = dict(counter=int(counter), reset=int(reset), restart=int(restart), clock=int(clock))
+        if self.tier not in (None, tier):
+            raise Malformed("a file of another tier")
+        self.tier = tier
         if self.head is None:
             if seq == 0 and (n or prev != ZEROS):
                 raise Malformed("file 0 has something before it")
@@ -257,7 +276,7 @@ class Log:
 
     def line_A(self, _, raw):
         raw = bytes.fromhex(raw)
-        if not self.after_head or self.seq != 0 or self.digest or len(raw) > 256:
+        if self.tier != "A" or not self.after_head or self.seq != 0 or self.digest or len(raw) > 256:
             raise Malformed("A does not begin a log")
         r = Reader(raw)
         begins = (r.number(2), r.number(4), r.number(4), r.number(4)) == (0x10, 2, HMAC, SIGN)
@@ -278,7 +297,7 @@ class Log:
         name = b"\0\x0b" + h(public)
         self.keys.append((kind, name, cluster, key_id))
         self.seen_pins.add(name.hex())
-        if not key_is_good(kind, public, steps):
+        if not key_is_good(kind, public, steps, self.tier):
             self.found("key", "not what it should be")
             return
         try:
@@ -303,10 +322,11 @@ class Log:
             self.found("cleared", "the TPM was cleared")
         if self.unattested:
             self.window = True
+            self.lost += sum(w[0] != "C" for w in self.waiting)
             self.found("window", f"a reset with {self.unattested} entries and {len(self.waiting)} intents open")
         else:
             self.boot_waiting += len(self.waiting)
-        self.waiting, self.digest, self.unknown = [], None, False
+        self.waiting, self.digest, self.unknown, self.orphans = [], None, False, self.unattested
 
     def intend(self, n, op, cp, ts=None):
         if int(n) != self.results + len(self.waiting):
@@ -331,7 +351,7 @@ class Log:
         self.hmac(n, "D", k, bytes.fromhex(identifier))
 
     def line_R(self, _, n, ts):
-        if not self.waiting or self.waiting[0][0] in "SC" or len(self.waiting) == 16:
+        if self.tier != "A" or not self.waiting or self.waiting[0][0] in "SC" or len(self.waiting) == 16:
             raise Malformed("repeats nothing")
         self.intend(n, "R", self.waiting[0][1])
 
@@ -374,6 +394,13 @@ class Log:
             return
         if count != len(self.waiting):
             raise Malformed("gives up what is not there")
+        if self.tier == "B":
+            if why != "lost":
+                raise Malformed("nothing is lost with an attestation")
+            self.lost += sum(w[0] != "C" for w in self.waiting)
+            self.orphans, self.waiting, self.digest = self.unattested, [], None
+            self.found("lost", "the session is gone")
+            return
         self.waiting = []
         self.found(why, "an answer is lost")
         if why == "lost":
@@ -382,11 +409,13 @@ class Log:
             self.taken += 1
             self.digest, self.unknown = None, False
 
-    def line_C(self, before, n, ts, nonce, head, att, sig):
+    def line_C(self, before, n, ts, nonce, head, uses, att, sig):
         att, sig, claimed = bytes.fromhex(att), bytes.fromhex(sig), bytes.fromhex(head)
         if [(w[0], w[2]) for w in self.waiting] != [("C", ts)] or len(att) > 1024:
             raise Malformed("a checkpoint that was not announced")
-        a = attestation(att, 0x8015)
+        if (uses is not None) != (self.tier == "B") or int(uses or 0) >= 1 << 32:
+            raise Malformed("a checkpoint of another tier")
+        a = attestation(att, 0x8016 if self.tier == "B" else 0x8015)
         self.counts["checkpoints"] += 1
         if claimed != before:
             self.found("chain", "lines before it were changed")
@@ -398,19 +427,41 @@ class Log:
             self.found("signature", "does not verify")
         if a["extra"] != h(nonce.encode(), claimed):
             self.found("chain", "for other lines")
-        if a["alg"] != 0xb or a["commands"] != h(u32(SET), u32(HMAC), u32(SIGN)):
-            self.found("audit-set", "other commands were audited")
-        if not self.unknown and a["digest"] != (self.digest or b""):
-            self.found("digest", "other uses were counted")
-        self.counter(a)
+        if self.tier == "B":
+            a["counter"] = int(uses)
+            self.uses(a)
+        else:
+            self.commands(a)
+            self.counter(a)
         self.boots(a)
         self.last = {k: a[k] for k in ("counter", "reset", "restart", "clock")}
         self.results, self.waiting, self.nonce, self.any_checkpoint = int(n), [], nonce, True
         # What follows goes on from what the checkpoint claims.
-        text = json.dumps({"t": "C", "n": int(n), "ts": int(ts), "nonce": nonce, "head": head, "att": att.hex(),
-                           "sig": sig.hex()}, separators=(",", ":"))
+        counted = {} if uses is None else {"uses": int(uses)}
+        text = json.dumps({"t": "C", "n": int(n), "ts": int(ts), "nonce": nonce, "head": head, **counted,
+                           "att": att.hex(), "sig": sig.hex()}, separators=(",", ":"))
         self.head = h(claimed, text.encode())
         self.new_epoch()
+
+    def commands(self, a):
+        if a["alg"] != 0xb or a["commands"] != h(u32(SET), u32(HMAC), u32(SIGN)):
+            self.found("audit-set", "other commands were audited")
+        if not self.unknown and a["digest"] != (self.digest or b""):
+            self.found("digest", "other uses were counted")
+
+    def uses(self, a):
+        """The session ends with the reading of the counter, which each use has raised by one."""
+        name = counter_name()
+        read = h(u32(0), u32(NV_READ), two_b(u32(a["counter"]) + b"\xff" * 4))
+        if a["digest"] != h(self.digest or ZEROS, h(u32(NV_READ), name, name, u16(8), u16(0)), read):
+            self.found("digest", "the session had other commands, or another count was read")
+        surplus = a["counter"] - self.last["counter"] - self.unattested
+        if surplus < 0:
+            self.found("gap", "fewer uses were counted")
+        elif surplus > self.lost + self.boot_waiting:
+            self.found("uses", f"{surplus} uses without an entry")
+        elif surplus > self.lost:
+            self.found("window", "uses in an operation that a reset cut off")
 
     def counter(self, a):
         expected = self.last["counter"] + (1 if a["digest"] else 0) + self.taken
@@ -448,7 +499,9 @@ class Log:
             self.found("truncated", "the file is empty, or ends within a line")
             self.place = (path, max(len(lines) - 1, 1))
 
-    def conclude(self, nonce):
+    def conclude(self, nonce, tier):
+        if self.tier not in (None, tier.upper()):
+            self.found("tier", "of another tier than was expected")
         if not self.any_checkpoint:
             self.found("truncated", "no checkpoint")
         elif self.lines or self.waiting:
@@ -465,13 +518,14 @@ def main():
     p.add_argument("--ak", required=True)
     p.add_argument("--key-name", action="append", default=[])
     p.add_argument("--nonce")
+    p.add_argument("--tier", default="a")
     p.add_argument("logs", nargs="+")
     args = p.parse_args()
     log = Log(AttestationKey(args.ak), [n.lower() for n in args.key_name])
     try:
         for path in args.logs:
             log.read(path)
-        log.conclude(args.nonce.lower() if args.nonce else None)
+        log.conclude(args.nonce.lower() if args.nonce else None, args.tier)
     except Malformed as e:
         log.found("malformed", str(e))
     ids = {f["id"] for f in log.findings}

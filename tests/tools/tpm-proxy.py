@@ -15,7 +15,7 @@ this response code, and the TPM never sees the command; "hang": no answer, until
 "drop": the connection is closed without one; nothing: the TPM answers. Once each, for the next command with the
 code CC: "lose CC": the connection is closed, and the TPM never sees it; "swallow CC": the TPM carries it out,
 and the connection is closed without an answer. With "PID" behind it, process PID is killed before; with "PID N",
-N such commands pass first.
+N such commands pass first. "without CC...": a chip that does not have these commands, and says so.
 """
 import os
 import signal
@@ -90,6 +90,18 @@ def once(order, what, tpm, command):
     return True
 
 
+def answer_without(missing, tpm, command):
+    """As a chip that lacks the commands: TPM_RC_COMMAND_CODE, and TPM2_GetCapability passes over them."""
+    if int.from_bytes(command[6:10], "big") in missing:
+        return bytes.fromhex("80010000000a" "00000143")
+    if command[6:18] == bytes.fromhex("0000017a" "00000002") + command[14:18]:
+        code = int.from_bytes(command[14:18], "big")
+        while code in missing:
+            code += 1
+        command = command[:14] + code.to_bytes(4, "big") + command[18:]
+    return answer_of(tpm, command)
+
+
 def answer_as(order, tpm, command):
     """The answer to a command while the file says so; None: none."""
     while read(order) == "hang":
@@ -99,6 +111,8 @@ def answer_as(order, tpm, command):
         return None
     if what.startswith("rc "):
         return bytes.fromhex("80010000000a") + int(what[3:], 16).to_bytes(4, "big")
+    if what.startswith("without "):
+        return answer_without([int(word, 16) for word in what.split()[1:]], tpm, command)
     return answer_of(tpm, command)
 
 

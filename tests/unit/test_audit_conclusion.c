@@ -27,7 +27,7 @@ static void set_up(void)
 	free(data);
 	cr_assert_eq(kt_read_file(LOG, 1 << 20, &data, &text_len, &e), 0);
 	text = (char *)data;
-	demands = (struct kt_demands){.ak = &ak};
+	demands = (struct kt_demands){.ak = &ak, .tier = KT_AUDIT_TIER_A};
 }
 
 static void tear_down(void)
@@ -85,7 +85,7 @@ Test(audit_conclusion, the_log_is_complete)
 }
 
 /* One bit is another everywhere: nothing in the log can be changed unseen. */
-Test(audit_conclusion, no_bit_can_be_changed)
+static void no_bit_can_be_changed(void)
 {
 	for (size_t i = 0; i < text_len; i++) {
 		struct kt_conclusion c;
@@ -99,6 +99,11 @@ Test(audit_conclusion, no_bit_can_be_changed)
 		kt_conclusion_clear(&c);
 		text[i] ^= 1;
 	}
+}
+
+Test(audit_conclusion, nothing_can_be_changed)
+{
+	no_bit_can_be_changed();
 }
 
 Test(audit_conclusion, it_is_complete_only_where_a_checkpoint_ends_it)
@@ -231,4 +236,46 @@ Test(audit_conclusion, a_flood_without_a_checkpoint_is_refused)
 	cr_expect_eq(conclude_text(&demands, flood, len, 65536, KT_CUTTER_UNIT_BYTES, &c), -1);
 	kt_conclusion_clear(&c);
 	free(flood);
+}
+
+/* A log of tier B that a software TPM vouches for: an Encrypt, two Decrypts, two certificates, a
+ * restart. */
+static void use_counted_log(void)
+{
+	uint8_t *data;
+	struct kt_error e;
+	size_t len;
+
+	kt_ak_clear(&ak);
+	free(text);
+	cr_assert_eq(kt_read_file("tests/data/audit/counted.pub", 4096, &data, &len, &e), 0);
+	cr_assert_eq(kt_ak_read(data, len, &ak, &e), 0);
+	free(data);
+	cr_assert_eq(
+		kt_read_file("tests/data/audit/counted.log", 1 << 20, &data, &text_len, &e), 0);
+	text = (char *)data;
+	demands.tier = KT_AUDIT_TIER_B;
+}
+
+Test(audit_conclusion, uses_that_were_counted_are_complete_if_that_was_asked_for)
+{
+	struct kt_conclusion conclusion;
+
+	use_counted_log();
+	conclude(text, text_len, &conclusion);
+	cr_expect_eq(kt_conclusion_code(&conclusion), KT_E_NONE);
+	cr_expect_eq(conclusion.totals.decryptions, 2);
+	cr_expect_eq(conclusion.totals.certificates, 2);
+	kt_conclusion_clear(&conclusion);
+	demands.tier = KT_AUDIT_TIER_A;
+	conclude(text, text_len, &conclusion);
+	cr_expect_eq(kt_conclusion_code(&conclusion), KT_E_EVIDENCE);
+	cr_expect(conclusion.has_finding[KT_AUDIT_F_TIER]);
+	kt_conclusion_clear(&conclusion);
+}
+
+Test(audit_conclusion, no_bit_of_a_counted_log_can_be_changed)
+{
+	use_counted_log();
+	no_bit_can_be_changed();
 }

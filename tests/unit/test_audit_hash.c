@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "lib/audit-counter.h"
 #include "lib/audit-hash.h"
 #include "lib/hex.h"
 
@@ -96,4 +97,20 @@ Test(audit_hash, boundaries_count)
 	kt_audit_qualify_key("prod", "x", a);
 	kt_audit_qualify_key("pro", "dx", b);
 	cr_expect_neq(memcmp(a, b, sizeof(a)), 0);
+}
+
+/* The Name is what a TPM says of the index (TPM2_NV_ReadPublic). */
+Test(audit_hash, reading_the_use_counter)
+{
+	uint8_t name[KT_AUDIT_NAME_BYTES], hash[KT_SHA256_BYTES];
+
+	kt_audit_counter_name(name);
+	expect_hex(name, sizeof(name),
+		"000bf5f909bf3edc225ede23f42b170c853a00c1ed55c5664fa2d755510d2c501c1f");
+	kt_audit_cp_read(hash);
+	expect_hex(hash, sizeof(hash),
+		"d58600c134f7d302a150d9e69f6ce600b8ca7d1c9790a09d712438eec305d808");
+	kt_audit_rp_read(7, hash);
+	expect_hex(hash, sizeof(hash),
+		"aa3863233537b85bb64cfcdc466c48fe3556808c6c50fdd0ee5762a7cf7fdd6b");
 }

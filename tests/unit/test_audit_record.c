@@ -23,6 +23,9 @@ static const char *const good[] = {
 	"{\"t\":\"G\",\"v\":1,\"seq\":3,\"prev\":\"" H64
 	"\",\"n\":7,\"ts\":1,\"tier\":\"A\",\"ak\":"
 	"\"" H128 "\",\"counter\":1,\"reset\":2,\"restart\":3,\"clock\":4,\"max\":5,\"age\":6}",
+	"{\"t\":\"G\",\"v\":1,\"seq\":0,\"prev\":\"" H64
+	"\",\"n\":0,\"ts\":1,\"tier\":\"B\",\"ak\":"
+	"\"" H128 "\",\"counter\":1,\"reset\":2,\"restart\":3,\"clock\":4,\"max\":5,\"age\":6}",
 	"{\"t\":\"A\",\"raw\":\"0010\"}",
 	"{\"t\":\"K\",\"k\":0,\"ts\":1,\"type\":\"hmac\",\"pub\":\"00\",\"policy\":[[\"0000016c\","
 	"\"00000155\"]],\"att\":\"00\",\"sig\":\"" H128
@@ -45,6 +48,8 @@ static const char *const good[] = {
 	"{\"t\":\"X\",\"ts\":1,\"why\":\"taken\",\"count\":0}",
 	"{\"t\":\"C\",\"n\":0,\"ts\":1,\"nonce\":\"c0ffee\",\"head\":\"" H64
 	"\",\"att\":\"ff\",\"sig\":\"" H128 "\"}",
+	"{\"t\":\"C\",\"n\":0,\"ts\":1,\"nonce\":\"\",\"head\":\"" H64
+	"\",\"uses\":7,\"att\":\"ff\",\"sig\":\"" H128 "\"}",
 };
 #define GOOD_COUNT (sizeof(good) / sizeof(good[0]))
 
@@ -87,6 +92,13 @@ Test(audit_record, no_character_can_be_left_out_or_added)
 Test(audit_record, other_forms_are_refused)
 {
 	static const char *const bad[] = {
+		"{\"t\":\"C\",\"n\":0,\"ts\":1,\"nonce\":\"\",\"head\":\"" H64
+		"\",\"uses\":07,\"att\":\"ff\",\"sig\":\"" H128 "\"}",
+		"{\"t\":\"C\",\"n\":0,\"ts\":1,\"nonce\":\"\",\"head\":\"" H64
+		"\",\"att\":\"ff\",\"uses\":7,\"sig\":\"" H128 "\"}",
+		"{\"t\":\"G\",\"v\":1,\"seq\":0,\"prev\":\"" H64
+		"\",\"n\":0,\"ts\":1,\"tier\":\"C\",\"ak\":\"" H128
+		"\",\"counter\":1,\"reset\":2,\"restart\":3,\"clock\":4,\"max\":5,\"age\":6}",
 		"",
 		"{}",
 		"{\"t\":\"Z\"}",
