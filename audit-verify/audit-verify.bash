@@ -10,7 +10,7 @@ _audit_verify()
 	case $previous in
 	--key-name | -k | --nonce | -n | --threads | -t) return ;;
 	--tier)
-		mapfile -t COMPREPLY < <(compgen -W 'a b' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W 'a b c' -- "$current")
 		return
 		;;
 	--join-resource)

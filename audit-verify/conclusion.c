@@ -164,9 +164,14 @@ static void conclude_tier(struct kt_conclusion *verdict)
 			"the log is of tier b: not the TPM's command audit vouches for it, but a "
 			"count of uses, which whoever has the owner's authorisation value can make "
 			"anew; if that is how it was begun, give --tier b");
+	else if (verdict->tier == KT_AUDIT_TIER_C)
+		kt_conclusion_found(verdict, KT_AUDIT_F_TIER,
+			"the log is of tier c: nothing shows a use that was left out of it; if "
+			"that is how it was begun, and enough, give --tier c");
 	else
-		kt_conclusion_found(
-			verdict, KT_AUDIT_F_TIER, "the log is of tier a, and --tier b was given");
+		kt_conclusion_found(verdict, KT_AUDIT_F_TIER,
+			"the log is of tier a, and --tier %s was given",
+			kt_audit_tier_name(verdict->demands->tier));
 }
 
 void kt_conclusion_draw(struct kt_conclusion *verdict)

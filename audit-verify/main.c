@@ -42,8 +42,8 @@ static const struct kt_opt opts[] = {
 		"the log must go on from the checkpoint in FILE; if it is complete, FILE gets its "
 		"last",
 		KT_OPT_TEXT, offsetof(struct options, state)},
-	{"tier", 0, "TIER", "the tier that the log was begun with: a (default) or b", KT_OPT_TEXT,
-		offsetof(struct options, tier)},
+	{"tier", 0, "TIER", "the tier that the log was begun with: a (default), b or c",
+		KT_OPT_TEXT, offsetof(struct options, tier)},
 	{"accept", 0, NULL, "with --state: also if it is not, since you have looked into that",
 		KT_OPT_FLAG, offsetof(struct options, accept)},
 	{"list", 'l', NULL, "print each entry", KT_OPT_FLAG, offsetof(struct options, list)},
@@ -109,10 +109,15 @@ static int read_pins(
 
 static int read_tier(const char *text, enum kt_audit_tier *ret_tier, struct kt_error *e)
 {
-	if (text != NULL && strcmp(text, "a") != 0 && strcmp(text, "b") != 0)
-		return kt_fail(e, KT_E_USAGE, "--tier: 'a' or 'b', not '%s'", text);
-	*ret_tier = text != NULL && *text == 'b' ? KT_AUDIT_TIER_B : KT_AUDIT_TIER_A;
-	return 0;
+	static const enum kt_audit_tier tiers[] = {
+		KT_AUDIT_TIER_A, KT_AUDIT_TIER_B, KT_AUDIT_TIER_C};
+
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+		*ret_tier = tiers[i];
+		if (strcmp(text != NULL ? text : "a", kt_audit_tier_name(tiers[i])) == 0)
+			return 0;
+	}
+	return kt_fail(e, KT_E_USAGE, "--tier: 'a', 'b' or 'c', not '%s'", text);
 }
 
 static int read_threads(const char *text, unsigned *ret_threads, struct kt_error *e)

@@ -118,6 +118,8 @@ void kt_report_text(const struct kt_report *report)
 			v->last.counter, v->last.reset, v->last.restart,
 			v->nonce[0] != '\0' ? ", nonce " : "", v->nonce);
 	}
+	if (v->tier == KT_AUDIT_TIER_C)
+		printf("tier c:           nothing shows a use that was left out of this log\n");
 	print_keys(v->keys);
 	print_join(report);
 }
@@ -186,7 +188,7 @@ static void write_checkpoint(const struct kt_conclusion *v, struct kt_jsonw *w)
 	kt_hex_encode(v->head, sizeof(v->head), head);
 	kt_jsonw_name(w, "lastCheckpoint");
 	kt_jsonw_begin_object(w);
-	kt_jsonw_member(w, "tier", v->tier == KT_AUDIT_TIER_B ? "b" : "a");
+	kt_jsonw_member(w, "tier", kt_audit_tier_name(v->tier));
 	kt_jsonw_member_int(w, "time", v->last_ts);
 	kt_jsonw_member_int(w, "auditCounter", v->last.counter);
 	kt_jsonw_member_int(w, "resetCount", v->last.reset);

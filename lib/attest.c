@@ -11,6 +11,9 @@
 /* fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, restricted, sign */
 #define AK_ATTRIBUTES 0x00050472u
 
+#define PUBLIC_MAX_BYTES 96
+#define CC_READ_PUBLIC 0x173u
+
 _Static_assert(KT_AUDIT_POINT_BYTES == 2 * KT_P256_COORD_BYTES, "a point is x and y");
 _Static_assert(KT_AUDIT_POINT_BYTES == KT_ECDSA_BYTES, "a signature is r and s");
 
@@ -77,11 +80,12 @@ static void put(uint8_t **out, uint64_t value, size_t len)
 		*(*out)++ = (uint8_t)(value >> (8 * (len - 1 - i)));
 }
 
-/* The key's Name: SHA-256 of its TPMT_PUBLIC (Part 2, 12.2.4), which has only the point to vary. */
-static void name_key(struct kt_ak *ak)
+/* Its TPMT_PUBLIC (Part 2, 12.2.4), which has only the point to vary. */
+static size_t put_public(
+	const uint8_t point[KT_AUDIT_POINT_BYTES], uint8_t ret_public[PUBLIC_MAX_BYTES])
 {
-	uint8_t public[96], *out = public;
 	const size_t half = KT_P256_COORD_BYTES;
+	uint8_t *out = ret_public;
 
 	put(&out, 0x0023, 2); /* TPM_ALG_ECC */
 	put(&out, 0x000b, 2); /* nameAlg SHA-256 */
@@ -94,11 +98,46 @@ static void name_key(struct kt_ak *ak)
 	put(&out, 0x0010, 2); /* KDF: NULL */
 	for (size_t i = 0; i < 2; i++) {
 		put(&out, half, 2);
-		memcpy(out, ak->point + i * half, half);
+		memcpy(out, point + i * half, half);
 		out += half;
 	}
-	kt_audit_name(public, (size_t)(out - public), ak->name);
+	return (size_t)(out - ret_public);
+}
+
+static void name_key(struct kt_ak *ak)
+{
+	uint8_t public[PUBLIC_MAX_BYTES];
+
+	kt_audit_name(public, put_public(ak->point, public), ak->name);
 	kt_audit_endorsement_name(ak->name, ak->qualified_name);
+}
+
+static void add_two_b(struct kt_sha256 *hash, const void *data, size_t len)
+{
+	kt_sha256_add_u16(hash, (uint16_t)len);
+	kt_sha256_add(hash, data, len);
+}
+
+void kt_ak_read_public_hashes(const uint8_t point[KT_AUDIT_POINT_BYTES],
+	uint8_t ret_cp_hash[KT_SHA256_BYTES], uint8_t ret_rp_hash[KT_SHA256_BYTES])
+{
+	uint8_t public[PUBLIC_MAX_BYTES], name[KT_AUDIT_NAME_BYTES], qualified[KT_AUDIT_NAME_BYTES];
+	size_t len = put_public(point, public);
+	struct kt_sha256 hash;
+
+	kt_audit_name(public, len, name);
+	kt_audit_endorsement_name(name, qualified);
+	kt_sha256_start(&hash);
+	kt_sha256_add_u32(&hash, CC_READ_PUBLIC);
+	kt_sha256_add(&hash, name, sizeof(name));
+	kt_sha256_finish(&hash, ret_cp_hash);
+	kt_sha256_start(&hash);
+	kt_sha256_add_u32(&hash, 0); /* TPM_RC_SUCCESS */
+	kt_sha256_add_u32(&hash, CC_READ_PUBLIC);
+	add_two_b(&hash, public, len);
+	add_two_b(&hash, name, sizeof(name));
+	add_two_b(&hash, qualified, sizeof(qualified));
+	kt_sha256_finish(&hash, ret_rp_hash);
 }
 
 int kt_ak_from_point(

@@ -6,13 +6,26 @@
 
 #define ALG_SHA256 0x000bu
 
+/* Of which tier: B says so, and for the others the TPM does (Part 2, 10.12.12: the type is behind
+ * TPM_GENERATED). */
+static enum kt_audit_tier tier_of(const struct kt_audit_record *r, const uint8_t *data, size_t len)
+{
+	if (r->checkpoint.has_uses)
+		return KT_AUDIT_TIER_B;
+	return len >= 6 && (data[4] << 8 | data[5]) == KT_ATTEST_SESSION_AUDIT ? KT_AUDIT_TIER_C
+									       : KT_AUDIT_TIER_A;
+}
+
 static int read_attest(const struct kt_audit_record *r, uint8_t data[KT_ATTEST_MAX_BYTES],
-	size_t *ret_len, struct kt_attest *ret_attest, struct kt_error *e)
+	size_t *ret_len, enum kt_audit_tier *ret_tier, struct kt_attest *ret_attest,
+	struct kt_error *e)
 {
 	if (kt_audit_unhex(&r->checkpoint.attest, data, KT_ATTEST_MAX_BYTES, ret_len) < 0)
 		return kt_fail(e, KT_E_INPUT, "the attestation is too long");
+	*ret_tier = tier_of(r, data, *ret_len);
 	if (kt_attest_parse(data, *ret_len,
-		    r->checkpoint.has_uses ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT,
+		    *ret_tier == KT_AUDIT_TIER_A ? KT_ATTEST_COMMAND_AUDIT
+						 : KT_ATTEST_SESSION_AUDIT,
 		    ret_attest, e) < 0)
 		return -1;
 	if (!r->checkpoint.has_uses)
@@ -98,17 +111,17 @@ static void check_gap(struct kt_audit_replay *replay, uint64_t surplus, bool was
 			surplus);
 }
 
-/* Tier B: the session has the entries and the reading of the counter, and nothing else. */
+/* Tiers B and C: the session has the entries and the reading at its end, and nothing else. */
 static void check_session(struct kt_audit_replay *replay, const struct kt_attest *attest)
 {
 	uint8_t digest[KT_SHA256_BYTES];
 
-	kt_audit_replay_counted(replay, attest->counts.counter, digest);
+	kt_audit_replay_read(replay, attest->counts.counter, digest);
 	if (!kt_attest_part_is(&attest->digest, digest, sizeof(digest)))
 		kt_audit_found(replay, KT_AUDIT_F_DIGEST,
 			"the TPM's audit session had other commands than the %" PRIu64
-			" entries since the checkpoint before, or read another count: one is "
-			"missing, was changed or added",
+			" entries since the checkpoint before, or another count or key was read: "
+			"one is missing, was changed or added",
 			replay->unattested);
 }
 
@@ -183,6 +196,7 @@ int kt_audit_check_checkpoint(struct kt_audit_replay *replay, const struct kt_au
 	const uint8_t before[KT_SHA256_BYTES], struct kt_error *e)
 {
 	uint8_t data[KT_ATTEST_MAX_BYTES];
+	enum kt_audit_tier tier;
 	struct kt_attest attest;
 	size_t len;
 
@@ -192,23 +206,24 @@ int kt_audit_check_checkpoint(struct kt_audit_replay *replay, const struct kt_au
 	/* Its own time would not be covered by any signature. */
 	if (record->ts != replay->pending[0].ts)
 		return kt_fail(e, KT_E_INPUT, "a checkpoint of another time than was announced");
-	if (record->checkpoint.has_uses != (replay->tier == KT_AUDIT_TIER_B))
-		return kt_fail(e, KT_E_INPUT, "a checkpoint of another tier");
-	if (read_attest(record, data, &len, &attest, e) < 0)
+	if (read_attest(record, data, &len, &tier, &attest, e) < 0)
 		return -1;
+	if (tier != replay->tier)
+		return kt_fail(e, KT_E_INPUT, "a checkpoint of another tier");
 	replay->totals.checkpoints++;
 	if (replay->report == NULL)
 		return 0;
 	check_chain(replay, record, before);
 	if (replay->ak != NULL)
 		check_signer(replay, record, &attest, data, len);
-	if (replay->tier == KT_AUDIT_TIER_B) {
-		check_session(replay, &attest);
-		check_uses(replay, &attest);
-	} else {
+	if (tier == KT_AUDIT_TIER_A) {
 		check_digest(replay, &attest);
 		check_counter(replay, &attest);
+	} else {
+		check_session(replay, &attest);
 	}
+	if (tier == KT_AUDIT_TIER_B)
+		check_uses(replay, &attest);
 	check_boots(replay, &attest);
 	return 0;
 }
@@ -225,10 +240,9 @@ int kt_audit_replay_seed(struct kt_audit_replay *replay, const struct kt_audit_r
 		kt_audit_keyset_drop(replay->keys);
 		replay->keys = keys;
 	}
-	if (read_attest(record, data, &attest_len, &attest, e) < 0)
+	if (read_attest(record, data, &attest_len, &replay->tier, &attest, e) < 0)
 		return -1;
 	replay->is_started = true;
-	replay->tier = record->checkpoint.has_uses ? KT_AUDIT_TIER_B : KT_AUDIT_TIER_A;
 	replay->file_begins = false;
 	replay->seq = seq;
 	memcpy(replay->head, record->checkpoint.head, sizeof(replay->head));

@@ -139,7 +139,7 @@ static int checkpoint(
 	return kt_audit_checkpoint(with->audit, tpm, srk, "", e);
 }
 
-/* The result, and in tier B what vouches for it. */
+/* The result, and in tiers B and C what vouches for it. */
 static int note_result(struct work *work, const uint8_t output[KT_HMAC_BYTES], struct kt_error *e)
 {
 	struct kt_audit_hmac copy = *work->with;

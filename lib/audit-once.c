@@ -92,7 +92,7 @@ static int sign(struct kt_audit_once *once, const struct kt_audit_signer *signer
 	struct kt_tpm_audit_session *session = kt_audit_session(once->audit);
 
 	if (session != NULL)
-		return kt_tpm_sign_counted(once->tpm, signer->handle, signer->entrant.policy,
+		return kt_tpm_sign_in_session(once->tpm, signer->handle, signer->entrant.policy,
 			session, digest, ret_signature, e);
 	return kt_tpm_sign(once->tpm, &once->srk, signer->handle, signer->entrant.policy, digest,
 		ret_signature, e);

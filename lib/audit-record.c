@@ -136,11 +136,24 @@ static void take_text(struct cursor *c, struct kt_audit_text *ret_text)
 	*ret_text = (struct kt_audit_text){start, (size_t)(c->next - start)};
 }
 
+const char *kt_audit_tier_name(enum kt_audit_tier tier)
+{
+	switch (tier) {
+	case KT_AUDIT_TIER_A:
+		return "a";
+	case KT_AUDIT_TIER_B:
+		return "b";
+	case KT_AUDIT_TIER_C:
+		return "c";
+	}
+	return "none";
+}
+
 static void read_tier(struct cursor *c, struct kt_audit_record *r)
 {
 	TAKE(c, ",\"tier\":\"");
-	if (c->failed || c->next == c->end ||
-		(*c->next != KT_AUDIT_TIER_A && *c->next != KT_AUDIT_TIER_B))
+	if (c->failed || c->next == c->end || *c->next < KT_AUDIT_TIER_A ||
+		*c->next > KT_AUDIT_TIER_C)
 		c->failed = true;
 	else
 		r->file.tier = (enum kt_audit_tier) * c->next++;

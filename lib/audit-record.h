@@ -40,8 +40,11 @@ enum kt_audit_op {
 
 enum kt_audit_why { KT_AUDIT_NOT_EXECUTED, KT_AUDIT_LOST, KT_AUDIT_TAKEN };
 
-/* How the TPM vouches: command audit, or session audit with a use counter. */
-enum kt_audit_tier { KT_AUDIT_TIER_A = 'A', KT_AUDIT_TIER_B = 'B' };
+/* How the TPM vouches: by command audit, by session audit and a use counter, by session audit
+ * alone. */
+enum kt_audit_tier { KT_AUDIT_TIER_A = 'A', KT_AUDIT_TIER_B = 'B', KT_AUDIT_TIER_C = 'C' };
+/* "a", "b", "c", as options and reports have it; "none" of another value. */
+const char *kt_audit_tier_name(enum kt_audit_tier tier);
 
 enum kt_audit_key_type { KT_AUDIT_HMAC, KT_AUDIT_P256 };
 

@@ -76,13 +76,17 @@ bool kt_audit_replay_is_open(const struct kt_audit_replay *replay)
 	return replay->lines > 0 || replay->pending_count > 0;
 }
 
-void kt_audit_replay_counted(
+void kt_audit_replay_read(
 	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES])
 {
 	uint8_t cp_hash[KT_SHA256_BYTES], rp_hash[KT_SHA256_BYTES];
 
-	kt_audit_cp_read(cp_hash);
-	kt_audit_rp_read(uses, rp_hash);
+	if (replay->tier == KT_AUDIT_TIER_B) {
+		kt_audit_cp_read(cp_hash);
+		kt_audit_rp_read(uses, rp_hash);
+	} else {
+		kt_ak_read_public_hashes(replay->file_ak, cp_hash, rp_hash);
+	}
 	memcpy(ret_digest, replay->digest, KT_SHA256_BYTES);
 	kt_audit_extend(ret_digest, cp_hash, rp_hash);
 }
@@ -273,6 +277,10 @@ static void replay_boot(struct kt_audit_replay *replay, const struct kt_audit_re
 			replay->unattested, replay->pending_count);
 	} else {
 		replay->boot_pending += replay->pending_count;
+		if (replay->tier == KT_AUDIT_TIER_C && count_uses(replay) > 0)
+			kt_audit_found(replay, KT_AUDIT_F_WINDOW,
+				"the TPM was reset after it had begun with an intent before this "
+				"line: whether it was carried out is not known");
 	}
 	if (replay->unattested > 0)
 		replay->lost += count_uses(replay);
@@ -430,7 +438,7 @@ static int replay_result(
 	return 0;
 }
 
-/* Tier B: the session's digest is gone with the session; the counter is not. */
+/* Tiers B and C: the session's digest is gone with the session; a counter is not. */
 static int lose_session(struct kt_audit_replay *replay, enum kt_audit_why why, struct kt_error *e)
 {
 	uint64_t uses = count_uses(replay);
@@ -439,9 +447,9 @@ static int lose_session(struct kt_audit_replay *replay, enum kt_audit_why why, s
 		return kt_fail(e, KT_E_INPUT, "an attestation that nothing was lost with");
 	kt_audit_found(replay, KT_AUDIT_F_LOST,
 		"a window: nothing vouches for what the %" PRIu64 " entries before this line say, "
-		"and of %" PRIu64 " intents it is not known whether they were carried out; the "
-		"TPM still counts the uses",
-		replay->unattested - replay->orphans, uses);
+		"and of %" PRIu64 " intents it is not known whether they were carried out%s",
+		replay->unattested - replay->orphans, uses,
+		replay->tier == KT_AUDIT_TIER_B ? "; the TPM still counts the uses" : "");
 	replay->lost += uses;
 	replay->orphans = replay->unattested;
 	replay->pending_count = 0;
@@ -465,7 +473,7 @@ static int replay_gap(
 	if (count != replay->pending_count)
 		return kt_fail(e, KT_E_INPUT, "gives up %" PRIu64 " of %zu intents", count,
 			replay->pending_count);
-	if (replay->tier == KT_AUDIT_TIER_B)
+	if (replay->tier != KT_AUDIT_TIER_A)
 		return lose_session(replay, r->gap.why, e);
 	replay->pending_count = 0;
 	if (r->gap.why == KT_AUDIT_LOST) {

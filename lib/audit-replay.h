@@ -81,8 +81,8 @@ struct kt_audit_replay {
 	uint64_t unattested; /* results */
 	uint64_t lines;
 	uint64_t taken;	  /* digests whose attestation is lost */
-	uint64_t orphans; /* tier B: those of `unattested` whose session is gone */
-	uint64_t lost;	  /* tier B: intents that may have been uses */
+	uint64_t orphans; /* tiers B and C: those of `unattested` whose session is gone */
+	uint64_t lost;	  /* tiers B and C: intents that may have been uses */
 	bool set_lines_allowed;
 	size_t pending_count;
 	struct kt_audit_pending pending[KT_AUDIT_PENDING_MAX];
@@ -115,8 +115,9 @@ KT_CHECKED int kt_audit_replay_line(struct kt_audit_replay *replay, const char *
 
 bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b);
 
-/* Tier B: the digest of the audit session once it has the reading of the counter. */
-void kt_audit_replay_counted(
+/* Tiers B and C: the digest of the audit session once it has what comes before each attestation: in
+ * B the reading of the counter, in C that of the attestation key, so that it is never empty. */
+void kt_audit_replay_read(
 	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES]);
 
 /* Is something not vouched for by a checkpoint? */

@@ -13,9 +13,9 @@ bool kt_audit_is_unsettled(const struct kt_audit *audit)
 {
 	const struct kt_audit_replay *now = kt_audit_state(audit);
 
-	/* In tier B whoever made an entry vouches for it before it unlocks. */
+	/* In tiers B and C whoever made an entry vouches for it before it unlocks. */
 	return now->pending_count > 0 || now->is_unknown ||
-	       (now->tier == KT_AUDIT_TIER_B && now->unattested > now->orphans);
+	       (now->tier != KT_AUDIT_TIER_A && now->unattested > now->orphans);
 }
 
 /* The audit digest as it is now: *ret_digest, or *ret_empty. */
@@ -90,21 +90,34 @@ static int explain(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_p
 	return kt_audit_checkpoint(audit, tpm, srk, "", e);
 }
 
-/* Tier B: no digest outlives its session, but the counter tells whether anything was done. */
-static int settle_counted(
-	struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
+/* Tiers B and C: no digest outlives its session; in B the counter tells whether anything was done.
+ */
+static int was_nothing_done(
+	struct kt_audit *audit, struct kt_tpm *tpm, bool *ret_nothing, struct kt_error *e)
 {
 	const struct kt_audit_replay *now = kt_audit_state(audit);
 	uint64_t uses;
 
-	if (now->unattested == now->orphans && now->lost == 0) {
-		if (kt_tpm_counter_read(tpm, NULL, &uses, e) < 0)
-			return -1;
-		if (now->pending[0].op == KT_AUDIT_ATTEST ||
-			uses == now->last.counter + now->unattested)
-			return not_executed(audit, e);
-	}
-	return give_up(audit, tpm, srk, KT_AUDIT_LOST, e);
+	*ret_nothing = false;
+	if (now->unattested != now->orphans || now->lost != 0)
+		return 0;
+	*ret_nothing = now->pending[0].op == KT_AUDIT_ATTEST;
+	if (*ret_nothing || now->tier == KT_AUDIT_TIER_C)
+		return 0;
+	if (kt_tpm_counter_read(tpm, NULL, &uses, e) < 0)
+		return -1;
+	*ret_nothing = uses == now->last.counter + now->unattested;
+	return 0;
+}
+
+static int settle_session(
+	struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
+{
+	bool nothing;
+
+	if (was_nothing_done(audit, tpm, &nothing, e) < 0)
+		return -1;
+	return nothing ? not_executed(audit, e) : give_up(audit, tpm, srk, KT_AUDIT_LOST, e);
 }
 
 int kt_audit_settle(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
@@ -117,8 +130,8 @@ int kt_audit_settle(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_
 	*ret_verdict = KT_AUDIT_SETTLED;
 	if (!kt_audit_is_unsettled(audit))
 		return 0;
-	if (now->tier == KT_AUDIT_TIER_B)
-		return settle_counted(audit, tpm, srk, e);
+	if (now->tier != KT_AUDIT_TIER_A)
+		return settle_session(audit, tpm, srk, e);
 	if (peek(audit, tpm, srk, digest, &is_empty, e) < 0)
 		return -1;
 	fits = !now->is_unknown &&

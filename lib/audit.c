@@ -91,18 +91,23 @@ static bool is_counted(const struct kt_audit *audit)
 	return kt_audit_state(audit)->tier == KT_AUDIT_TIER_B;
 }
 
+static bool is_in_session(const struct kt_audit *audit)
+{
+	return kt_audit_state(audit)->tier != KT_AUDIT_TIER_A;
+}
+
 static int check_tier(struct kt_audit *audit, struct kt_tpm *tpm, struct kt_error *e)
 {
-	if (!is_counted(audit))
+	if (!is_in_session(audit))
 		return check_set(tpm, e);
-	if (kt_tpm_counter_check(tpm, e) < 0)
+	if (is_counted(audit) && kt_tpm_counter_check(tpm, e) < 0)
 		return -1;
 	return kt_tpm_audit_session_start(tpm, &audit->session, e);
 }
 
 struct kt_tpm_audit_session *kt_audit_session(struct kt_audit *audit)
 {
-	return is_counted(audit) ? &audit->session : NULL;
+	return is_in_session(audit) ? &audit->session : NULL;
 }
 
 /* A reset or restart since the last line that tells of one is told of. */
@@ -256,7 +261,8 @@ static int check_policy(
 	return kt_fail(e, KT_E_REFUSED,
 		"the key is for audit logs of tier %s, and this log is of tier %s: make one with "
 		"'sealtool key new --audit-tier %s'",
-		counts ? "b" : "a", counts ? "a" : "b", counts ? "a" : "b");
+		counts ? "b" : "a", kt_audit_tier_name(kt_audit_state(audit)->tier),
+		counts ? "a" : "b");
 }
 
 int kt_audit_enter(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
@@ -380,21 +386,23 @@ int kt_audit_sign_result(
 	return kt_audit_log_append(audit->log, &record, true, e);
 }
 
-/* What the TPM said, and in tier B how many uses it counted. */
+/* What the TPM said, and in tier B how many uses it counted; else 0. */
 struct statement {
 	struct kt_tpm_attest attest;
 	uint64_t uses;
 };
 
-static bool is_counted_as_expected(
+static bool is_session_as_expected(
 	const struct kt_audit_replay *now, const struct kt_attest *attest, uint64_t uses)
 {
 	uint8_t digest[KT_SHA256_BYTES];
 
-	kt_audit_replay_counted(now, uses, digest);
-	return kt_attest_part_is(&attest->digest, digest, sizeof(digest)) &&
-	       uses >= now->last.counter + now->unattested &&
-	       uses <= now->last.counter + now->unattested + now->lost;
+	kt_audit_replay_read(now, uses, digest);
+	if (!kt_attest_part_is(&attest->digest, digest, sizeof(digest)))
+		return false;
+	return now->tier == KT_AUDIT_TIER_C ||
+	       (uses >= now->last.counter + now->unattested &&
+		       uses <= now->last.counter + now->unattested + now->lost);
 }
 
 /* Does the attestation say what the log does? Known before the line is written, which starts the
@@ -402,19 +410,19 @@ static bool is_counted_as_expected(
 static bool is_expected(const struct kt_audit_replay *now, const struct statement *said)
 {
 	const struct kt_tpm_attest *attest = &said->attest;
-	const bool counted = now->tier == KT_AUDIT_TIER_B;
+	const bool in_session = now->tier != KT_AUDIT_TIER_A;
 	struct kt_attest parsed;
 	struct kt_error ignored;
 
 	if (now->is_unknown)
 		return true;
 	if (kt_attest_parse(attest->data, attest->len,
-		    counted ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT, &parsed,
+		    in_session ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT, &parsed,
 		    &ignored) < 0)
 		return false;
-	return counted ? is_counted_as_expected(now, &parsed, said->uses)
-		       : kt_attest_part_is(
-				 &parsed.digest, now->digest, now->is_empty ? 0 : KT_SHA256_BYTES);
+	return in_session ? is_session_as_expected(now, &parsed, said->uses)
+			  : kt_attest_part_is(&parsed.digest, now->digest,
+				    now->is_empty ? 0 : KT_SHA256_BYTES);
 }
 
 static int append_checkpoint(
@@ -461,10 +469,11 @@ static int ask_tpm(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_p
 	const uint8_t qualifying[KT_SHA256_BYTES], struct statement *ret_said, struct kt_error *e)
 {
 	ret_said->uses = 0;
-	if (!is_counted(audit))
+	if (!is_in_session(audit))
 		return kt_tpm_audit_digest(tpm, srk, &audit->ak, audit->endorsement_auth,
 			qualifying, &ret_said->attest, e);
-	if (kt_tpm_counter_read(tpm, &audit->session, &ret_said->uses, e) < 0)
+	if (is_counted(audit) ? kt_tpm_counter_read(tpm, &audit->session, &ret_said->uses, e) < 0
+			      : kt_tpm_audit_session_read(tpm, &audit->session, &audit->ak, e) < 0)
 		return -1;
 	return kt_tpm_audit_session_attest(tpm, srk, &audit->session, &audit->ak,
 		audit->endorsement_auth, qualifying, &ret_said->attest, e);

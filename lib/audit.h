@@ -113,8 +113,9 @@ KT_CHECKED int kt_audit_checkpoint(struct kt_audit *audit, struct kt_tpm *tpm,
 /* Has the time come for another file? A checkpoint begins it. */
 bool kt_audit_is_rotation_due(const struct kt_audit *audit);
 
-/* Tier B: the session for audited commands of this connection, and every operation has to end with
- * a checkpoint before the log is unlocked, as nobody else can vouch for it. Tier A: NULL. */
+/* Tiers B and C: the session for audited commands of this connection, and every operation has to
+ * end with a checkpoint before the log is unlocked, as nobody else can vouch for it. Tier A: NULL.
+ */
 struct kt_tpm_audit_session *kt_audit_session(struct kt_audit *audit);
 
 /* Exactly the commands that a log is about? */

@@ -73,6 +73,35 @@ TPMS_AUTH_COMMAND kt_tpm_audit_session_auth(const struct kt_tpm_audit_session *s
 						   (session->is_new ? TPMA_SESSION_AUDITRESET : 0));
 }
 
+int kt_tpm_audit_session_read(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const struct kt_parent *ak, struct kt_error *e)
+{
+	const TSS2L_SYS_AUTH_COMMAND auth = {
+		.count = 1, .auths = {kt_tpm_audit_session_auth(session)}};
+	TSS2L_SYS_AUTH_RESPONSE answer = {0};
+	TPM2B_PUBLIC public = {0};
+	TPM2B_NAME name, qualified;
+	struct kt_tpm_retry retry = {0};
+	TSS2_SYS_CONTEXT *sys;
+	TPM2_HANDLE handle;
+	TSS2_RC rc;
+
+	if (get_sys(tpm, &sys, e) < 0)
+		return -1;
+	rc = Esys_TR_GetTpmHandle(kt_tpm_esys(tpm), ak->handle, &handle);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "Esys_TR_GetTpmHandle");
+	do {
+		public.size = 0;
+		name.size = qualified.size = sizeof(name.name);
+		rc = Tss2_Sys_ReadPublic(sys, handle, &auth, &public, &name, &qualified, &answer);
+	} while (kt_tpm_retry(tpm, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_ReadPublic");
+	session->is_new = false;
+	return 0;
+}
+
 int kt_tpm_audit_session_attest(struct kt_tpm *tpm, const struct kt_parent *srk,
 	struct kt_tpm_audit_session *session, const struct kt_parent *ak,
 	const struct kt_secret *endorsement_auth, const uint8_t qualifying[KT_SHA256_BYTES],

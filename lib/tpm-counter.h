@@ -26,6 +26,11 @@ KT_CHECKED int kt_tpm_audit_session_start(
 /* What a command gives as its session for auditing. */
 TPMS_AUTH_COMMAND kt_tpm_audit_session_auth(const struct kt_tpm_audit_session *session);
 
+/* TPM2_ReadPublic of the attestation key, audited: without a command before it there would be no
+ * digest to attest. One TPM command. */
+KT_CHECKED int kt_tpm_audit_session_read(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const struct kt_parent *ak, struct kt_error *e);
+
 /* Attests the session's digest, and has it start anew with the next command. One TPM command. */
 KT_CHECKED int kt_tpm_audit_session_attest(struct kt_tpm *tpm, const struct kt_parent *srk,
 	struct kt_tpm_audit_session *session, const struct kt_parent *ak,

@@ -53,14 +53,16 @@ int kt_tpm_sign(struct kt_tpm *tpm, const struct kt_parent *srk, ESYS_TR key,
 	return take_signature(signature, ret_signature, e);
 }
 
-/* All but the last step, and that: not sent again, as it counts. */
-static int run_counted_policy(struct kt_tpm *tpm, TSS2_SYS_CONTEXT *sys, ESYS_TR session,
+/* A last step that counts is not sent again. */
+static int run_policy(struct kt_tpm *tpm, TSS2_SYS_CONTEXT *sys, ESYS_TR session,
 	TPM2_HANDLE handle, const struct kt_policy *policy, struct kt_error *e)
 {
 	const struct kt_policy_auth no_auth = {0};
 	struct kt_policy before = *policy;
 	TSS2_RC rc;
 
+	if (policy->steps[policy->count - 1].command != TPM2_CC_PolicySecret)
+		return kt_tpm_run_policy(tpm, session, NULL, policy, &no_auth, e);
 	before.count--;
 	if (kt_tpm_run_policy(tpm, session, NULL, &before, &no_auth, e) < 0)
 		return -1;
@@ -87,7 +89,7 @@ static TSS2_RC call_sign(TSS2_SYS_CONTEXT *sys, TPM2_HANDLE key, TPM2_HANDLE ses
 		sys, key, &auth, &data, &own_scheme, &no_ticket, ret_signature, &answer);
 }
 
-int kt_tpm_sign_counted(struct kt_tpm *tpm, ESYS_TR key, const struct kt_policy *policy,
+int kt_tpm_sign_in_session(struct kt_tpm *tpm, ESYS_TR key, const struct kt_policy *policy,
 	struct kt_tpm_audit_session *audit, const uint8_t digest[KT_SHA256_BYTES],
 	uint8_t ret_signature[KT_AUDIT_POINT_BYTES], struct kt_error *e)
 {
@@ -103,7 +105,7 @@ int kt_tpm_sign_counted(struct kt_tpm *tpm, ESYS_TR key, const struct kt_policy 
 		return kt_fail(e, KT_E_INTERNAL, "no handle of the key");
 	if (kt_tpm_policy_session(tpm, &session, &handle, e) < 0)
 		return -1;
-	if (run_counted_policy(tpm, sys, session, handle, policy, e) < 0) {
+	if (run_policy(tpm, sys, session, handle, policy, e) < 0) {
 		kt_tpm_flush(tpm, session);
 		return -1;
 	}

@@ -15,9 +15,10 @@ KT_CHECKED int kt_tpm_sign(struct kt_tpm *tpm, const struct kt_parent *srk, ESYS
 	const struct kt_policy *policy, const uint8_t digest[KT_SHA256_BYTES],
 	uint8_t ret_signature[KT_AUDIT_POINT_BYTES], struct kt_error *e);
 
-/* The same in a session that audits it, with a key whose policy ends with the use counter. */
-KT_CHECKED int kt_tpm_sign_counted(struct kt_tpm *tpm, ESYS_TR key, const struct kt_policy *policy,
-	struct kt_tpm_audit_session *audit, const uint8_t digest[KT_SHA256_BYTES],
-	uint8_t ret_signature[KT_AUDIT_POINT_BYTES], struct kt_error *e);
+/* The same in a session that audits it; the policy may end with the use counter. */
+KT_CHECKED int kt_tpm_sign_in_session(struct kt_tpm *tpm, ESYS_TR key,
+	const struct kt_policy *policy, struct kt_tpm_audit_session *audit,
+	const uint8_t digest[KT_SHA256_BYTES], uint8_t ret_signature[KT_AUDIT_POINT_BYTES],
+	struct kt_error *e);
 
 #endif

@@ -21,8 +21,8 @@ struct text {
 	char *bytes; /* TEXT_MAX */
 	size_t len;
 	const struct audit_request *request; /* borrowed */
-	enum audit_tier tier;
-	struct kt_tpm_audit_session session; /* tier B */
+	enum kt_audit_tier tier;
+	struct kt_tpm_audit_session session; /* tiers B and C */
 	struct kt_audit_replay replay;
 	struct kt_error wrong; /* what an examiner would say of it */
 };
@@ -135,7 +135,7 @@ static int add_head(struct text *text, const uint8_t point[KT_AUDIT_POINT_BYTES]
 {
 	struct kt_audit_record record = {.type = KT_AUDIT_FILE,
 		.ts = kt_audit_now(),
-		.file = {.tier = text->tier == AUDIT_TIER_A ? KT_AUDIT_TIER_A : KT_AUDIT_TIER_B,
+		.file = {.tier = text->tier,
 			.max = text->request->max,
 			.age = text->request->age,
 			.last = *counts}};
@@ -179,9 +179,11 @@ static int ask_tpm(struct text *text, struct kt_tpm *tpm, const struct kt_parent
 	const struct kt_secret *auth = text->request->endorsement_auth;
 
 	*ret_uses = 0;
-	if (text->tier == AUDIT_TIER_A)
+	if (text->tier == KT_AUDIT_TIER_A)
 		return kt_tpm_audit_digest(tpm, srk, ak, auth, qualifying, ret_attest, e);
-	if (kt_tpm_counter_read(tpm, &text->session, ret_uses, e) < 0)
+	if (text->tier == KT_AUDIT_TIER_B
+			? kt_tpm_counter_read(tpm, &text->session, ret_uses, e) < 0
+			: kt_tpm_audit_session_read(tpm, &text->session, ak, e) < 0)
 		return -1;
 	return kt_tpm_audit_session_attest(
 		tpm, srk, &text->session, ak, auth, qualifying, ret_attest, e);
@@ -203,7 +205,7 @@ static int add_checkpoint(struct text *text, struct kt_tpm *tpm, const struct kt
 	if (ask_tpm(text, tpm, srk, ak, qualifying, &record.checkpoint.uses, &attest, e) < 0)
 		return -1;
 	kt_hex_encode(attest.data, attest.len, hex);
-	record.checkpoint.has_uses = text->tier == AUDIT_TIER_B;
+	record.checkpoint.has_uses = text->tier == KT_AUDIT_TIER_B;
 	record.checkpoint.nonce = (struct kt_audit_text){"", 0};
 	record.checkpoint.attest = (struct kt_audit_text){hex, 2 * attest.len};
 	memcpy(record.checkpoint.head, text->replay.head, sizeof(record.checkpoint.head));
@@ -245,16 +247,18 @@ static int begin_commands(struct text *text, struct kt_tpm *tpm, const struct kt
 	return add_set(text, tpm, srk, &others, e);
 }
 
-/* The counter has every use of the keys that are made for it. */
-static int begin_counter(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
+/* In tier B the counter has every use of the keys that are made for it; in C nothing has. */
+static int begin_session(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
 	const uint8_t point[KT_AUDIT_POINT_BYTES], struct kt_error *e)
 {
 	struct kt_audit_counts counts;
-	uint64_t uses;
+	uint64_t uses = 0;
 
-	if (kt_tpm_counter_make(tpm, srk, text->request->owner_auth, e) < 0 ||
-		kt_tpm_counter_read(tpm, NULL, &uses, e) < 0 ||
-		kt_tpm_read_counts(tpm, &counts, e) < 0 ||
+	if (text->tier == KT_AUDIT_TIER_B &&
+		(kt_tpm_counter_make(tpm, srk, text->request->owner_auth, e) < 0 ||
+			kt_tpm_counter_read(tpm, NULL, &uses, e) < 0))
+		return -1;
+	if (kt_tpm_read_counts(tpm, &counts, e) < 0 ||
 		kt_tpm_audit_session_start(tpm, &text->session, e) < 0)
 		return -1;
 	counts.counter = uses;
@@ -276,8 +280,8 @@ static int write_log(struct text *text, struct kt_tpm *tpm, const struct kt_pare
 	text->replay.ak = &ret_facts->ak;
 	text->replay.report = complain;
 	text->replay.ctx = &text->wrong;
-	status = text->tier == AUDIT_TIER_A ? begin_commands(text, tpm, srk, &ak, point, e)
-					    : begin_counter(text, tpm, srk, point, e);
+	status = text->tier == KT_AUDIT_TIER_A ? begin_commands(text, tpm, srk, &ak, point, e)
+					       : begin_session(text, tpm, srk, point, e);
 	if (status < 0 || add_checkpoint(text, tpm, srk, &ak, e) < 0)
 		return -1;
 	if (text->wrong.code != KT_E_NONE) {
@@ -312,7 +316,13 @@ static int check_others(const struct text *text, struct kt_tpm *tpm, struct kt_e
 {
 	if (text->request->force)
 		return 0;
-	return text->tier == AUDIT_TIER_A ? check_users(tpm, e) : check_owner(tpm, e);
+	if (text->tier == KT_AUDIT_TIER_A)
+		return check_users(tpm, e);
+	if (text->tier == KT_AUDIT_TIER_B)
+		return check_owner(tpm, e);
+	return kt_fail(e, KT_E_REFUSED,
+		"session audit alone (tier c) cannot show a use that was left out of the log: it "
+		"would prove what was done, and never that nothing else was; insist with --force");
 }
 
 int audit_init(struct kt_tpm *tpm, const struct audit_request *request,

@@ -21,7 +21,7 @@ struct audit_request {
 /* What an examiner has to know. */
 struct audit_facts {
 	struct kt_ak ak; /* cleared by the caller */
-	enum audit_tier tier;
+	enum kt_audit_tier tier;
 	struct kt_audit_counts counts;
 };
 

@@ -15,7 +15,7 @@
 
 /* What is asked of the TPM depends on the tier: the log's, or without one the chip's. */
 struct tpm_state {
-	enum audit_tier tier;
+	enum kt_audit_tier tier;
 	TPML_CC commands;
 	bool has_ak, is_on;
 	char ak_name[2 * KT_AUDIT_NAME_BYTES + 1];
@@ -29,7 +29,7 @@ struct tpm_state {
 struct log_state {
 	const char *path; /* NULL: not asked for */
 	struct kt_audit_log *log;
-	bool fits; /* what the TPM says is what the log says */
+	bool fits; /* what the TPM says is what the log says; in tier C only its key does */
 };
 
 static int look_at_digest(struct kt_tpm *tpm, const struct kt_secret *endorsement_auth,
@@ -72,10 +72,12 @@ static int look_at_tpm(struct kt_tpm *tpm, const struct kt_secret *endorsement_a
 
 	if (kt_tpm_read_counts(tpm, &state->counts, e) < 0)
 		return -1;
-	if (state->tier == AUDIT_TIER_A)
+	if (state->tier == KT_AUDIT_TIER_A)
 		status = look_at_digest(tpm, endorsement_auth, state, e);
-	else if (state->tier == AUDIT_TIER_B)
+	else if (state->tier == KT_AUDIT_TIER_B)
 		status = look_at_counter(tpm, state, e);
+	else
+		state->is_on = state->tier == KT_AUDIT_TIER_C;
 	if (status < 0)
 		return -1;
 	state->has_ak = kt_tpm_ak_load(tpm, &ak, state->point, &missing) == 0;
@@ -84,13 +86,12 @@ static int look_at_tpm(struct kt_tpm *tpm, const struct kt_secret *endorsement_a
 	return 0;
 }
 
-static int choose_tier(struct kt_tpm *tpm, const struct log_state *log, enum audit_tier *ret_tier,
-	struct kt_error *e)
+static int choose_tier(struct kt_tpm *tpm, const struct log_state *log,
+	enum kt_audit_tier *ret_tier, struct kt_error *e)
 {
 	if (log->path == NULL)
 		return audit_probe_tier(tpm, ret_tier, e);
-	*ret_tier =
-		kt_audit_log_state(log->log)->tier == KT_AUDIT_TIER_B ? AUDIT_TIER_B : AUDIT_TIER_A;
+	*ret_tier = kt_audit_log_state(log->log)->tier;
 	return 0;
 }
 
@@ -114,7 +115,9 @@ static void compare(struct log_state *log, const struct tpm_state *tpm)
 		return;
 	now = kt_audit_log_state(log->log);
 	log->fits = tpm->has_ak && memcmp(tpm->point, now->file_ak, sizeof(now->file_ak)) == 0;
-	if (tpm->tier == AUDIT_TIER_B)
+	if (tpm->tier == KT_AUDIT_TIER_C)
+		return;
+	if (tpm->tier == KT_AUDIT_TIER_B)
 		log->fits = log->fits && tpm->is_on &&
 			    tpm->counts.counter == now->last.counter + now->unattested;
 	else
@@ -170,15 +173,15 @@ static int write_status(
 	if (start_json(&w, &text, e) < 0)
 		return -1;
 	kt_jsonw_begin_object(&w);
-	kt_jsonw_member(&w, "tier", audit_tier_name(tpm->tier));
+	kt_jsonw_member(&w, "tier", kt_audit_tier_name(tpm->tier));
 	kt_jsonw_member_bool(&w, "on", tpm->is_on);
 	if (tpm->has_ak)
 		kt_jsonw_member(&w, "attestationKey", tpm->ak_name);
-	if (tpm->tier == AUDIT_TIER_A) {
+	if (tpm->tier == KT_AUDIT_TIER_A) {
 		write_commands(&tpm->commands, &w);
 		kt_jsonw_member_int(&w, "auditCounter", tpm->counts.counter);
 		kt_jsonw_member_bool(&w, "digestIsEmpty", tpm->is_empty);
-	} else if (tpm->is_on) {
+	} else if (tpm->tier == KT_AUDIT_TIER_B && tpm->is_on) {
 		kt_jsonw_member_int(&w, "uses", tpm->counts.counter);
 	}
 	kt_jsonw_member_int(&w, "resetCount", tpm->counts.reset);
@@ -191,17 +194,21 @@ static int write_status(
 
 static const char *say_if_on(const struct tpm_state *tpm)
 {
-	if (tpm->tier == AUDIT_TIER_A)
+	if (tpm->tier == KT_AUDIT_TIER_A)
 		return tpm->is_on ? "on: TPM2_HMAC and TPM2_Sign, SHA-256"
 				  : "off, or of other commands: 'sealtool audit init' turns it on";
+	if (tpm->tier == KT_AUDIT_TIER_C)
+		return "of what each process says it does";
 	return tpm->is_on ? "on: the use counter is there"
 			  : "off: 'sealtool audit init' makes the use counter";
 }
 
-static void print_log_state(const struct log_state *log, enum audit_tier tier)
+static void print_log_state(const struct log_state *log, enum kt_audit_tier tier)
 {
 	const struct kt_audit_replay *now = kt_audit_log_state(log->log);
-	const char *what = tier == AUDIT_TIER_A ? "digest" : "count of uses";
+	const char *what = tier == KT_AUDIT_TIER_A   ? "digest"
+			   : tier == KT_AUDIT_TIER_B ? "count of uses"
+						     : "attestation key";
 
 	printf("log:              %s, file %" PRIu64 ", %" PRIu64 " entries, %" PRIu64
 	       " of them without a checkpoint\n",
@@ -218,16 +225,16 @@ static void print_log_state(const struct log_state *log, enum audit_tier tier)
 
 static void print_status(const struct tpm_state *tpm, const struct log_state *log)
 {
-	printf("tier:             %s (%s)\n", audit_tier_name(tpm->tier),
+	printf("tier:             %s (%s)\n", kt_audit_tier_name(tpm->tier),
 		audit_tier_text(tpm->tier));
-	if (tpm->tier == AUDIT_TIER_C)
+	if (tpm->tier == AUDIT_TIER_NONE)
 		return;
 	printf("audit:            %s\n", say_if_on(tpm));
 	printf("attestation key:  %s\n",
 		tpm->has_ak ? tpm->ak_name : "none: 'sealtool audit init' makes it");
-	if (tpm->tier == AUDIT_TIER_A)
+	if (tpm->tier == KT_AUDIT_TIER_A)
 		printf("auditCounter:     %" PRIu64 "\n", tpm->counts.counter);
-	else if (tpm->is_on)
+	else if (tpm->tier == KT_AUDIT_TIER_B && tpm->is_on)
 		printf("uses counted:     %" PRIu64 "\n", tpm->counts.counter);
 	printf("resetCount:       %" PRIu64 "\nrestartCount:     %" PRIu64 "\n", tpm->counts.reset,
 		tpm->counts.restart);

@@ -26,8 +26,8 @@ static const struct kt_opt opts[] = {
 	{"ak-out", 0, "FILE", "init: write the attestation key's public half, for audit-verify",
 		KT_OPT_TEXT, offsetof(struct options, ak_out)},
 	{"tier", 0, "TIER",
-		"init: a, command audit, or b, session audit and a use counter (default: a, if the "
-		"TPM can)",
+		"init: a, command audit; b, session audit and a use counter; c, session audit "
+		"alone (default: the first that the TPM can do)",
 		KT_OPT_TEXT, offsetof(struct options, tier)},
 	{"max-size", 0, "BYTES", "init: begin another file when one has so many (default 64 MiB)",
 		KT_OPT_TEXT, offsetof(struct options, max_size)},
@@ -35,7 +35,7 @@ static const struct kt_opt opts[] = {
 		offsetof(struct options, max_age)},
 	{"force", 'f', NULL,
 		"init: though others use the commands that will be audited, or the TPM's owner "
-		"has no authorisation value",
+		"has no authorisation value, or uses can be hidden",
 		KT_OPT_FLAG, offsetof(struct options, force)},
 	{"nonce", 'n', "HEX", "checkpoint: an examiner's random number, up to 64 bytes",
 		KT_OPT_TEXT, offsetof(struct options, nonce)},
@@ -91,17 +91,19 @@ static int read_limits(
 static void print_init(
 	const struct options *options, const struct audit_facts *facts, const char *name)
 {
-	const bool counted = facts->tier == AUDIT_TIER_B;
+	const bool counted = facts->tier == KT_AUDIT_TIER_B,
+		   default_tier = facts->tier == KT_AUDIT_TIER_A;
 
 	printf("log:              %s\ntier:             %s (%s)\n"
 	       "attestation key:  0x%08x, public half in %s\nName:             %s\n"
 	       "%s     %" PRIu64 "\nresetCount:       %" PRIu64 "\n"
 	       "Keep %s where whoever administers this machine cannot replace it: it is all that "
-	       "audit-verify%s takes from here.\n",
-		options->log, audit_tier_name(facts->tier), audit_tier_text(facts->tier),
+	       "audit-verify%s%s takes from here.\n",
+		options->log, kt_audit_tier_name(facts->tier), audit_tier_text(facts->tier),
 		KT_AK_HANDLE, options->ak_out, name,
 		counted ? "uses counted:" : "auditCounter:", facts->counts.counter,
-		facts->counts.reset, options->ak_out, counted ? " --tier b" : "");
+		facts->counts.reset, options->ak_out, default_tier ? "" : " --tier ",
+		default_tier ? "" : kt_audit_tier_name(facts->tier));
 }
 
 static int report_init(
@@ -120,10 +122,10 @@ static int report_init(
 		return -1;
 	kt_jsonw_begin_object(&w);
 	kt_jsonw_member(&w, "log", options->log);
-	kt_jsonw_member(&w, "tier", audit_tier_name(facts->tier));
+	kt_jsonw_member(&w, "tier", kt_audit_tier_name(facts->tier));
 	kt_jsonw_member(&w, "attestationKey", name);
-	kt_jsonw_member_int(
-		&w, facts->tier == AUDIT_TIER_B ? "uses" : "auditCounter", facts->counts.counter);
+	kt_jsonw_member_int(&w, facts->tier == KT_AUDIT_TIER_B ? "uses" : "auditCounter",
+		facts->counts.counter);
 	kt_jsonw_member_int(&w, "resetCount", facts->counts.reset);
 	kt_jsonw_end_object(&w);
 	return finish_json(&w, text, e);

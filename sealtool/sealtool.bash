@@ -48,7 +48,11 @@ _sealtool()
 		mapfile -t COMPREPLY < <(compgen -W 'hmac p256' -- "$current")
 		return
 		;;
-	--tier | --audit-tier)
+	--tier)
+		mapfile -t COMPREPLY < <(compgen -W 'a b c' -- "$current")
+		return
+		;;
+	--audit-tier)
 		mapfile -t COMPREPLY < <(compgen -W 'a b' -- "$current")
 		return
 		;;

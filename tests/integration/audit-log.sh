@@ -61,7 +61,7 @@ rm -f x.pub audit.log
 must sealtool audit init --log audit.log --ak-out ak.pub
 
 it 'tiers that are not there are refused, not pretended'
-run sealtool audit init --log b.log --ak-out b.pub --tier c
+run sealtool audit init --log b.log --ak-out b.pub --tier d
 expect_status 2
 run sealtool key new --type hmac --pcrs sha256:7 --audit-tier c -o b.key
 expect_status 2

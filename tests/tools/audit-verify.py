@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""audit-verify.py --ak AK.pub [--key-name HEX]... [--nonce TEXT] [--tier a|b] LOG...: a second opinion on audit logs.
+"""audit-verify.py --ak AK.pub [--key-name HEX]... [--nonce TEXT] [--tier a|b|c] LOG...: a second opinion on audit logs.
 
 Written from kubetpm-formats(5), not from audit-verify's sources, and in another way: one process, one line after the
 other, hashlib and the openssl command. Prints a verdict as JSON; ends with 0 if the log is complete, 5 if it is
@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 
-HMAC, SIGN, SET, NV_READ, POLICY_SECRET = 0x155, 0x15d, 0x140, 0x14e, 0x151
+HMAC, SIGN, SET, NV_READ, POLICY_SECRET, READ_PUBLIC = 0x155, 0x15d, 0x140, 0x14e, 0x151, 0x173
 TEXT = r"((?:[!#$&-\[\]-~]|%[0-9A-F]{2})*)"
 N = r"(0|[1-9][0-9]*)"
 H64, H128, HX = r"([0-9a-f]{64})", r"([0-9a-f]{128})", r"((?:[0-9a-f]{2})*)"
 STEPS = r'((?:\["[0-9a-f]{8}","(?:[0-9a-f]{2})*"\],?)+)'
 FORMS = {k: re.compile(v) for k, v in {
-    "G": f'{{"t":"G","v":1,"seq":{N},"prev":"{H64}","n":{N},"ts":{N},"tier":"(A|B)","ak":"{H128}","counter":{N},'
+    "G": f'{{"t":"G","v":1,"seq":{N},"prev":"{H64}","n":{N},"ts":{N},"tier":"(A|B|C)","ak":"{H128}","counter":{N},'
          f'"reset":{N},"restart":{N},"clock":{N},"max":{N},"age":{N}}}',
     "A": f'{{"t":"A","raw":"{HX}"}}',
     "K": f'{{"t":"K","k":{N},"ts":{N},"type":"(hmac|p256)","pub":"{HX}","policy":\\[{STEPS}\\],"att":"{HX}",'
@@ -137,16 +137,20 @@ def is_certificate(tbs):
                           check=False).returncode == 0
 
 
+def names_of(point):
+    """TPMT_PUBLIC, Name and qualified Name of the attestation key with this point."""
+    public = bytes.fromhex("0023000b0005047200000010001" "8000b00030010") + two_b(point[:32]) + two_b(point[32:])
+    name = b"\0\x0b" + h(public)
+    return public, name, b"\0\x0b" + h(u32(0x4000000b), name)
+
+
 class AttestationKey:
     def __init__(self, path):
         self.path = path
         der = subprocess.run(["openssl", "pkey", "-pubin", "-in", path, "-outform", "DER"], check=True,
                              capture_output=True).stdout
         self.point = der[-64:]
-        public = bytes.fromhex("0023000b0005047200000010001" "8000b00030010") + two_b(self.point[:32]) + \
-            two_b(self.point[32:])
-        self.name = b"\0\x0b" + h(public)
-        self.qualified = b"\0\x0b" + h(u32(0x4000000b), self.name)
+        self.public, self.name, self.qualified = names_of(self.point)
 
     def signed(self, data, signature):
         body = der_number(signature[:32]) + der_number(signature[32:])
@@ -272,7 +276,7 @@ class Log:
             self.found("rotation", "the file before does not end with a checkpoint")
         if bytes.fromhex(ak) != self.ak.point:
             self.found("wrong-tpm", "another attestation key")
-        self.seq, self.keys, self.after_head = seq, [], True
+        self.seq, self.keys, self.after_head, self.file_ak = seq, [], True, bytes.fromhex(ak)
 
     def line_A(self, _, raw):
         raw = bytes.fromhex(raw)
@@ -326,6 +330,8 @@ class Log:
             self.found("window", f"a reset with {self.unattested} entries and {len(self.waiting)} intents open")
         else:
             self.boot_waiting += len(self.waiting)
+            if self.tier == "C" and any(w[0] != "C" for w in self.waiting):
+                self.found("window", "a reset with an intent open")
         self.waiting, self.digest, self.unknown, self.orphans = [], None, False, self.unattested
 
     def intend(self, n, op, cp, ts=None):
@@ -394,7 +400,7 @@ class Log:
             return
         if count != len(self.waiting):
             raise Malformed("gives up what is not there")
-        if self.tier == "B":
+        if self.tier != "A":
             if why != "lost":
                 raise Malformed("nothing is lost with an attestation")
             self.lost += sum(w[0] != "C" for w in self.waiting)
@@ -415,7 +421,7 @@ class Log:
             raise Malformed("a checkpoint that was not announced")
         if (uses is not None) != (self.tier == "B") or int(uses or 0) >= 1 << 32:
             raise Malformed("a checkpoint of another tier")
-        a = attestation(att, 0x8016 if self.tier == "B" else 0x8015)
+        a = attestation(att, 0x8015 if self.tier == "A" else 0x8016)
         self.counts["checkpoints"] += 1
         if claimed != before:
             self.found("chain", "lines before it were changed")
@@ -427,9 +433,9 @@ class Log:
             self.found("signature", "does not verify")
         if a["extra"] != h(nonce.encode(), claimed):
             self.found("chain", "for other lines")
-        if self.tier == "B":
-            a["counter"] = int(uses)
-            self.uses(a)
+        if self.tier != "A":
+            a["counter"] = int(uses or 0)
+            self.session(a)
         else:
             self.commands(a)
             self.counter(a)
@@ -449,12 +455,21 @@ class Log:
         if not self.unknown and a["digest"] != (self.digest or b""):
             self.found("digest", "other uses were counted")
 
-    def uses(self, a):
-        """The session ends with the reading of the counter, which each use has raised by one."""
+    def session(self, a):
+        """It ends with the reading of the counter, which each use has raised by one, or of the attestation key."""
         name = counter_name()
-        read = h(u32(0), u32(NV_READ), two_b(u32(a["counter"]) + b"\xff" * 4))
-        if a["digest"] != h(self.digest or ZEROS, h(u32(NV_READ), name, name, u16(8), u16(0)), read):
-            self.found("digest", "the session had other commands, or another count was read")
+        cp = h(u32(NV_READ), name, name, u16(8), u16(0))
+        rp = h(u32(0), u32(NV_READ), two_b(u32(a["counter"]) + b"\xff" * 4))
+        if self.tier == "C":
+            public, name, qualified = names_of(self.file_ak)
+            cp = h(u32(READ_PUBLIC), name)
+            rp = h(u32(0), u32(READ_PUBLIC), two_b(public), two_b(name), two_b(qualified))
+        if a["digest"] != h(self.digest or ZEROS, cp, rp):
+            self.found("digest", "the session had other commands, or something else was read")
+        if self.tier == "B":
+            self.uses(a)
+
+    def uses(self, a):
         surplus = a["counter"] - self.last["counter"] - self.unattested
         if surplus < 0:
             self.found("gap", "fewer uses were counted")
