@@ -98,27 +98,27 @@ int kt_tpm_ak_provision(struct kt_tpm *tpm, const struct kt_parent *srk,
 	return kt_parent_check_name(ret_ak, &primary.name, e);
 }
 
-static int take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature, bool is_signed,
-	struct kt_tpm_attest *ret_attest, struct kt_error *e)
+static bool take_signature(
+	const TPMT_SIGNATURE *signature, uint8_t ret_signature[KT_AUDIT_POINT_BYTES])
 {
 	const TPMS_SIGNATURE_ECC *ecc = &signature->signature.ecdsa;
 
-	memset(ret_attest->signature, 0, sizeof(ret_attest->signature));
-	if (attest->size > sizeof(ret_attest->data) ||
-		(is_signed && (signature->sigAlg != TPM2_ALG_ECDSA ||
-				      !copy_coordinate(&ecc->signatureR, ret_attest->signature) ||
-				      !copy_coordinate(&ecc->signatureS,
-					      ret_attest->signature + KT_AUDIT_POINT_BYTES / 2))))
-		return kt_fail(e, KT_E_REFUSED, "the TPM's attestation is malformed");
-	memcpy(ret_attest->data, attest->attestationData, attest->size);
-	ret_attest->len = attest->size;
-	return 0;
+	return signature->sigAlg == TPM2_ALG_ECDSA &&
+	       copy_coordinate(&ecc->signatureR, ret_signature) &&
+	       copy_coordinate(&ecc->signatureS, ret_signature + KT_AUDIT_POINT_BYTES / 2);
 }
 
 int kt_tpm_take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature,
 	struct kt_tpm_attest *ret_attest, struct kt_error *e)
 {
-	return take_attest(attest, signature, true, ret_attest, e);
+
+	memset(ret_attest->signature, 0, sizeof(ret_attest->signature));
+	if (attest->size > sizeof(ret_attest->data) ||
+		(signature != NULL && !take_signature(signature, ret_attest->signature)))
+		return kt_fail(e, KT_E_REFUSED, "the TPM's attestation is malformed");
+	memcpy(ret_attest->data, attest->attestationData, attest->size);
+	ret_attest->len = attest->size;
+	return 0;
 }
 
 int kt_tpm_audit_digest(struct kt_tpm *tpm, const struct kt_parent *srk, const struct kt_parent *ak,
@@ -144,7 +144,7 @@ int kt_tpm_audit_digest(struct kt_tpm *tpm, const struct kt_parent *srk, const s
 	kt_auth_end(tpm, session, rc);
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_auth(e, rc, "TPM2_GetCommandAuditDigest");
-	return take_attest(attest, signature, ak != NULL, ret_attest, e);
+	return kt_tpm_take_attest(attest, ak != NULL ? signature : NULL, ret_attest, e);
 }
 
 int kt_tpm_audit_change_marshal(const struct kt_tpm_audit_change *change,
@@ -219,5 +219,5 @@ int kt_tpm_certify_creation(struct kt_tpm *tpm, const struct kt_parent *ak, ESYS
 	while (kt_tpm_retry(tpm, &retry, rc));
 	if (rc != TSS2_RC_SUCCESS)
 		return kt_fail_tss(e, rc, "TPM2_CertifyCreation");
-	return take_attest(attest, signature, true, ret_attest, e);
+	return kt_tpm_take_attest(attest, signature, ret_attest, e);
 }

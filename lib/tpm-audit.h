@@ -22,7 +22,8 @@ struct kt_tpm_attest {
 	uint8_t signature[KT_AUDIT_POINT_BYTES]; /* r ‖ s; zeros if nobody signed */
 };
 
-/* What a command of the TPM answered. KT_E_REFUSED if it is not signed on P-256. */
+/* What a command of the TPM answered; `signature` NULL: nobody signed. KT_E_REFUSED if it is not
+ * signed on P-256. */
 KT_CHECKED int kt_tpm_take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature,
 	struct kt_tpm_attest *ret_attest, struct kt_error *e);
 

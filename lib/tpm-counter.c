@@ -203,7 +203,8 @@ static int define(struct kt_tpm *tpm, const struct kt_parent *srk,
 		return 0;
 	kt_fail_auth(e, rc, "TPM2_NV_DefineSpace");
 	return kt_rc_base(rc) == TPM2_RC_ATTRIBUTES
-		       ? kt_hint(e, "this TPM has no PIN indices, which count uses")
+		       ? kt_hint(e, "this TPM has no PIN indices, which count uses; what is left "
+				    "is --tier c")
 		       : -1;
 }
 

@@ -162,26 +162,12 @@ int kt_hmac_run(struct kt_hmac *hmac, kt_hmac_operation *operation, void *ctx, s
 
 static int start_session(struct kt_hmac *hmac, struct kt_error *e)
 {
-	const TPMT_SYM_DEF none = {.algorithm = TPM2_ALG_NULL};
-	ESYS_CONTEXT *esys = kt_tpm_esys(hmac->tpm);
-	struct kt_tpm_retry retry = {0};
-	ESYS_TR session = ESYS_TR_NONE;
-	TSS2_RC rc;
+	ESYS_TR session;
 
 	if (hmac->session != ESYS_TR_NONE)
 		return 0;
-	do
-		rc = Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-			ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_POLICY, &none, TPM2_ALG_SHA256,
-			&session);
-	while (kt_tpm_retry(hmac->tpm, &retry, rc));
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_StartAuthSession");
-	if (kt_tpm_track(hmac->tpm, session, e) < 0)
+	if (kt_tpm_policy_session(hmac->tpm, &session, &hmac->session_handle, e) < 0)
 		return -1;
-	rc = Esys_TR_GetTpmHandle(esys, session, &hmac->session_handle);
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "Esys_TR_GetTpmHandle");
 	hmac->session = session;
 	hmac->used = false;
 	return 0;
