@@ -13,6 +13,7 @@
 
 #define PUBLIC_MAX_BYTES 96
 #define CC_READ_PUBLIC 0x173u
+#define SELECTIONS_MAX 16 /* HASH_COUNT is less everywhere */
 
 _Static_assert(KT_AUDIT_POINT_BYTES == 2 * KT_P256_COORD_BYTES, "a point is x and y");
 _Static_assert(KT_AUDIT_POINT_BYTES == KT_ECDSA_BYTES, "a signature is r and s");
@@ -33,6 +34,22 @@ static bool take_flag(struct kt_octets *o)
 	if (value > 1)
 		o->failed = true;
 	return value == 1;
+}
+
+/* TPML_PCR_SELECTION (Part 2, 10.9.7). */
+static struct kt_attest_part take_selection(struct kt_octets *o)
+{
+	struct kt_attest_part part = {.data = o->next};
+	uint64_t count = kt_octets_number(o, 4);
+
+	if (count > SELECTIONS_MAX)
+		o->failed = true;
+	for (uint64_t i = 0; i < count && !o->failed; i++) {
+		(void)kt_octets_number(o, 2);
+		(void)kt_octets_take(o, (size_t)kt_octets_number(o, 1));
+	}
+	part.len = o->failed ? 0 : (size_t)(o->next - part.data);
+	return part;
 }
 
 int kt_attest_parse(const uint8_t *data, size_t len, enum kt_attest_type type,
@@ -57,6 +74,9 @@ int kt_attest_parse(const uint8_t *data, size_t len, enum kt_attest_type type,
 		a.command_digest = take_part(&o);
 	} else if (type == KT_ATTEST_SESSION_AUDIT) {
 		(void)take_flag(&o); /* exclusiveSession: others use the TPM, too */
+		a.digest = take_part(&o);
+	} else if (type == KT_ATTEST_QUOTE) {
+		a.selection = take_selection(&o);
 		a.digest = take_part(&o);
 	} else {
 		a.name = take_part(&o);
@@ -151,6 +171,27 @@ int kt_ak_from_point(
 	name_key(&ak);
 	*ret_ak = ak;
 	return 0;
+}
+
+int kt_ak_from_public(const uint8_t *public, size_t len, struct kt_ak *ret_ak, struct kt_error *e)
+{
+	uint8_t expected[PUBLIC_MAX_BYTES], point[KT_AUDIT_POINT_BYTES] = {0};
+	struct kt_octets o = {public, len, false};
+	size_t area_len, expected_len = put_public(point, expected);
+	const uint8_t *area = kt_octets_2b(&o, &area_len);
+
+	if (kt_octets_end(&o) && area_len == expected_len) {
+		/* x and y stand at the end, each behind its size. */
+		memcpy(point, area + area_len - 2 * KT_P256_COORD_BYTES - 2, KT_P256_COORD_BYTES);
+		memcpy(point + KT_P256_COORD_BYTES, area + area_len - KT_P256_COORD_BYTES,
+			KT_P256_COORD_BYTES);
+		put_public(point, expected);
+		if (memcmp(area, expected, expected_len) == 0)
+			return kt_ak_from_point(point, ret_ak, e);
+	}
+	return kt_fail(e, KT_E_INPUT,
+		"not an attestation key of the template: ECC P-256, restricted, sign, fixedTPM, "
+		"fixedParent, sensitiveDataOrigin, ECDSA with SHA-256");
 }
 
 int kt_ak_read(const void *text, size_t len, struct kt_ak *ret_ak, struct kt_error *e)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TPMS_ATTEST (Part 2, 10.12.12) of command and session audit and of a creation, and the
+ * TPMS_ATTEST (Part 2, 10.12.12) of audits, a creation and a quote, and the
  * attestation key that signs them: read and verified without a TPM library. Pure (OpenSSL); fuzzed.
  */
 #ifndef KT_LIB_ATTEST_H
@@ -17,6 +17,7 @@
 enum kt_attest_type {
 	KT_ATTEST_COMMAND_AUDIT = 0x8015,
 	KT_ATTEST_SESSION_AUDIT = 0x8016,
+	KT_ATTEST_QUOTE = 0x8018,
 	KT_ATTEST_CREATION = 0x801a,
 };
 
@@ -37,6 +38,8 @@ struct kt_attest {
 	struct kt_attest_part digest, command_digest;
 	/* creation */
 	struct kt_attest_part name;
+	/* quote: TPML_PCR_SELECTION as it stands there; the digest is `digest` */
+	struct kt_attest_part selection;
 };
 
 /* One whole structure of this type. The result borrows from `data`. KT_E_INPUT. */
@@ -57,6 +60,9 @@ struct kt_ak {
  * with kt_ak_clear(). KT_E_INPUT if it is not on the curve. */
 KT_CHECKED int kt_ak_from_point(
 	const uint8_t point[KT_AUDIT_POINT_BYTES], struct kt_ak *ret_ak, struct kt_error *e);
+/* From its whole TPM2B_PUBLIC, which must be of the template. KT_E_INPUT. */
+KT_CHECKED int kt_ak_from_public(
+	const uint8_t *public, size_t len, struct kt_ak *ret_ak, struct kt_error *e);
 /* From PEM or JWK. KT_E_INPUT. */
 KT_CHECKED int kt_ak_read(const void *text, size_t len, struct kt_ak *ret_ak, struct kt_error *e);
 void kt_ak_clear(struct kt_ak *ak);

@@ -16,7 +16,7 @@
 #include "lib/pin.h"
 #include "lib/rfc3339.h"
 #include "lib/seal.h"
-#include "modules/cred-sealed/client-cert.h"
+#include "lib/client-cert.h"
 #include "modules/cred-sealed/docker-config.h"
 #include "modules/cred-sealed/token.h"
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "modules/cred-sealed/client-cert.h"
+#include "lib/client-cert.h"
 #include "modules/cred-sealed/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -13,7 +13,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#include "modules/cred-sealed/client-cert.h"
+#include "lib/client-cert.h"
 
 #define END 1893456000 /* 2030-01-01T00:00:00Z */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client certificate, its chain and its key, out of one PEM text. Pure (OpenSSL). */
-#ifndef KT_CRED_SEALED_CLIENT_CERT_H
-#define KT_CRED_SEALED_CLIENT_CERT_H
+#ifndef KT_LIB_CLIENT_CERT_H
+#define KT_LIB_CLIENT_CERT_H
 
 #include <stdint.h>
 

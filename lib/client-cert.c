@@ -4,7 +4,7 @@
  * connections when a certificate changes), and asking OpenSSL what they are. Go's tls.X509KeyPair,
  * which reads our answer, takes the first certificate for the key's own.
  */
-#include "modules/cred-sealed/client-cert.h"
+#include "lib/client-cert.h"
 
 #include <string.h>
 #include <time.h>
