@@ -10,7 +10,8 @@ set -eu
 group() {
 	case $1 in
 	build) echo 'gcc make libc6-dev pkg-config:pkgconf libtss2-dev libjson-c-dev libssl-dev' \
-		'libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev' ;;
+		'libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev' \
+		'libcurl4-openssl-dev' ;;
 	demo) echo 'swtpm tpm2-tools openssl python3 libtss2-tcti-swtpm0|libtss2-tcti-swtpm0t64' \
 		'kubectl:kubernetes-client' ;;
 	check) echo 'libcriterion-dev tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 dbus-daemon' \
