@@ -51,6 +51,13 @@ fetch() {
 requests() {
 	python3 -c 'import json; print(len(json.load(open("server/requests.json", encoding="utf-8"))))' 2>/dev/null || echo 0
 }
+# secrets: how many were sent
+secrets() {
+	python3 -c '
+import base64, json
+print(sum(b"CHALLENGE SECRET" in base64.b64decode(r["spec"]["request"])
+          for r in json.load(open("server/requests.json", encoding="utf-8"))))'
+}
 # certificate FILE: of the last answer
 certificate() {
 	json 'j["status"]["clientCertificateData"]' >"$1"
@@ -226,6 +233,33 @@ info=$(printf %s "$info_was" | sed 's#https://#http://#')
 fetch
 expect_status 2
 info=$info_was
+
+it 'a server that lies gets an error, and no secret'
+echo 'sufficient cred-attested state=../state bootstrap=../server/token node=n1 lifetime=1h timeout=5s' >profiles/node
+# lie STATUS MODE
+lie() {
+	echo "$2" >server/hostile
+	fetch
+	expect_status "$1"
+	expect_no_out
+	expect 'nothing is kept' test ! -e state/node.sealed
+}
+secrets_before=$(secrets)
+lie 5 garbage
+lie 9 huge
+lie 5 list
+lie 5 uid
+lie 8 request
+lie 5 message
+lie 10 blob
+lie 8 commitment
+expect 'the secret was not sent' test "$(secrets)" = "$secrets_before"
+lie 5 certificate
+lie 5 other
+rm server/hostile
+fetch
+expect_status 0
+expect 'now it was' test "$(secrets)" -gt "$secrets_before"
 
 it 'arguments are judged before anything is asked'
 for bad in 'node=n1' 'state=../state lifetime=1m' 'state=../state timeout=0s' 'state=../state pcrs=sha256:99' \

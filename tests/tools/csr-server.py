@@ -7,7 +7,8 @@ a name twice, a change, who is nobody; stamps uid, time and requester; and lets 
 (client certificates of FOLDER/ca.crt) create, get and list requests, and nothing else. What is created is reviewed by
 "APPROVER review" with INVENTORY, as a daemon would, unless FOLDER/pause exists; what is approved for the kubelet's signer
 is signed with FOLDER/ca.key, as kube-controller-manager does. All requests are in FOLDER/requests.json. While FOLDER/fail
-has a number, requests get that status; while FOLDER/lose exists, what is created next is, and 503 is answered. Goes away after ten minutes, or on SIGTERM.
+has a number, requests get that status; while FOLDER/lose exists, what is created next is, and 503 is answered. FOLDER/hostile
+says how a hostile server lies: see hostile(). Goes away after ten minutes, or on SIGTERM.
 """
 import base64
 import datetime
@@ -121,6 +122,42 @@ def save():
     os.replace(folder + "/requests.new", folder + "/requests.json")
 
 
+def hostile(body):
+    """What is answered instead; bytes are sent as they are."""
+    try:
+        with open(folder + "/hostile", encoding="ascii") as f:
+            what = f.read().strip()
+    except FileNotFoundError:
+        return body
+    body = json.loads(json.dumps(body))
+    conditions = body.get("status", {}).get("conditions", [])
+    if what == "garbage":
+        return b"\x00\xff{"
+    if what == "huge":
+        return b"[" + b" " * (2 << 20) + b"]"
+    if what == "list":
+        return b"[]"
+    if what == "uid":
+        body["metadata"]["uid"] = "../../secrets"
+    elif what == "request":
+        body["spec"]["request"] = base64.b64encode(b"x").decode()
+    elif what == "message" and conditions:
+        conditions[0]["message"] = "yes"
+    elif what == "blob" and conditions and conditions[0]["message"].startswith("kubetpm-challenge/1 "):
+        words = conditions[0]["message"].split(" ")
+        blob = base64.b64decode(words[1])
+        words[1] = base64.b64encode(blob[:-1] + bytes([blob[-1] ^ 1])).decode()
+        conditions[0]["message"] = " ".join(words)
+    elif what == "commitment" and conditions and conditions[0]["message"].startswith("kubetpm-challenge/1 "):
+        conditions[0]["message"] = conditions[0]["message"][:-64] + "0" * 64
+    elif what == "certificate" and "certificate" in body["status"]:
+        body["status"]["certificate"] = base64.b64encode(b"no certificate\0").decode()
+    elif what == "other" and "certificate" in body["status"]:
+        with open(folder + "/ca.crt", "rb") as f:
+            body["status"]["certificate"] = base64.b64encode(f.read()).decode()
+    return body
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -137,7 +174,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raise Refused(401, "Unauthorized", "Unauthorized")
 
     def answer(self, code, body):
-        data = json.dumps(body).encode()
+        body = hostile(body)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
