@@ -15,6 +15,7 @@
 #include "lib/io.h"
 #include "lib/module.h"
 #include "lib/rfc3339.h"
+#include "lib/seal.h"
 #include "lib/sha256.h"
 #include "modules/cred-attested/enrol.h"
 #include "modules/cred-attested/store.h"
@@ -29,7 +30,7 @@
 #define NODE_SIZE 254
 
 struct state {
-	char *folder, *bootstrap, *server, *ca_file, *node;
+	char *folder, *bootstrap, *bootstrap_sealed, *server, *ca_file, *node;
 	struct kt_pcr_set pcrs;
 	int64_t lifetime, timeout;
 };
@@ -78,6 +79,7 @@ static int parse_arguments(
 
 	if (copy_arg(argc, argv, "state", &state->folder, e) < 0 ||
 		copy_arg(argc, argv, "bootstrap", &state->bootstrap, e) < 0 ||
+		copy_arg(argc, argv, "bootstrap-sealed", &state->bootstrap_sealed, e) < 0 ||
 		copy_arg(argc, argv, "server", &state->server, e) < 0 ||
 		copy_arg(argc, argv, "ca", &state->ca_file, e) < 0 ||
 		copy_arg(argc, argv, "node", &state->node, e) < 0 ||
@@ -87,6 +89,9 @@ static int parse_arguments(
 			e) < 0 ||
 		kt_pcr_parse(pcrs != NULL ? pcrs : "sha256:7", &state->pcrs, e) < 0)
 		return -1;
+	if (state->bootstrap != NULL && state->bootstrap_sealed != NULL)
+		return kt_fail(
+			e, KT_E_USAGE, "bootstrap= and bootstrap-sealed= exclude each other");
 	for (size_t i = 0; i < state->pcrs.count; i++)
 		if (state->pcrs.banks[i].known != 0)
 			return kt_fail(e, KT_E_USAGE, "pcrs=: without values: the TPM has them");
@@ -101,6 +106,7 @@ static void close_state(void *opaque)
 		return;
 	free(state->folder);
 	free(state->bootstrap);
+	free(state->bootstrap_sealed);
 	free(state->server);
 	free(state->ca_file);
 	free(state->node);
@@ -147,27 +153,49 @@ static int give(const struct kt_host *host, const struct kt_client_cert *cert, i
 	return 0;
 }
 
-static int read_token(const char *path, struct kt_secret **ret_token, struct kt_error *e)
+/* *len without the end of the line. KT_E_INPUT if it cannot stand in a header. */
+static int check_token(const char *path, const char *text, size_t *len, struct kt_error *e)
 {
-	auto_secret struct kt_secret *token = NULL;
+	while (*len > 0 && (text[*len - 1] == '\n' || text[*len - 1] == '\r'))
+		--*len;
+	for (size_t i = 0; i < *len; i++)
+		if (text[i] < 0x21 || text[i] > 0x7e)
+			return kt_fail(e, KT_E_INPUT, "%s: not a token", path);
+	return *len > 0 ? 0 : kt_fail(e, KT_E_INPUT, "%s: empty", path);
+}
+
+static int read_token_file(const char *path, struct kt_secret **ret_token, struct kt_error *e)
+{
 	auto_free uint8_t *text = NULL;
 	size_t len;
+
+	if (kt_read_trusted_file(path, TOKEN_MAX_BYTES, &text, &len, e) < 0 ||
+		kt_secret_new(TOKEN_MAX_BYTES, ret_token, e) < 0)
+		return -1;
+	return kt_secret_append(*ret_token, text, len, e);
+}
+
+static int read_token(const struct state *state, const char *tcti, struct kt_secret **ret_token,
+	struct kt_error *e)
+{
+	const struct kt_seal_means means = {0};
+	const char *path = state->bootstrap != NULL ? state->bootstrap : state->bootstrap_sealed;
+	auto_secret struct kt_secret *token = NULL;
+	size_t len;
+	int status;
 
 	if (path == NULL)
 		return kt_fail(e, KT_E_USAGE,
 			"there is no credential yet: give bootstrap=FILE, with a bootstrap token");
-	if (kt_read_trusted_file(path, TOKEN_MAX_BYTES, &text, &len, e) < 0 ||
-		kt_secret_new(TOKEN_MAX_BYTES, &token, e) < 0)
+	status = state->bootstrap != NULL
+			 ? read_token_file(path, &token, e)
+			 : kt_sealed_open(path, KT_PURPOSE_EXEC, tcti, &means, &token, e);
+	if (status < 0)
 		return -1;
-	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
-		len--;
-	for (size_t i = 0; i < len; i++)
-		if (text[i] < 0x21 || text[i] > 0x7e)
-			return kt_fail(e, KT_E_INPUT, "%s: not a token", path);
-	if (len == 0)
-		return kt_fail(e, KT_E_INPUT, "%s: empty", path);
-	if (kt_secret_append(token, text, len, e) < 0)
+	len = kt_secret_len(token);
+	if (check_token(path, kt_secret_bytes(token), &len, e) < 0)
 		return -1;
+	kt_secret_set_len(token, len);
 	*ret_token = kt_take(token);
 	return 0;
 }
@@ -216,7 +244,7 @@ static int earn(const struct state *state, const struct kt_host *host,
 				"server=URL with a name that is in the API server's certificate");
 	}
 	if (read_ca(state, host, &ca, e) < 0 ||
-		(old == NULL && read_token(state->bootstrap, &token, e) < 0))
+		(old == NULL && read_token(state, tcti, &token, e) < 0))
 		return -1;
 	place.ca = ca;
 	place.token = token;
@@ -309,6 +337,8 @@ static enum kt_result credential(void *state, const struct kt_host *host, struct
 static const struct kt_param params[] = {
 	{"state", "folder for the key and certificate", KT_PARAM_REQUIRED | KT_PARAM_FILE},
 	{"bootstrap", "file with a bootstrap token, for the first time", KT_PARAM_FILE},
+	{"bootstrap-sealed", "the same in a sealed file, of the purpose exec-credential",
+		KT_PARAM_FILE},
 	{"node", "the node's name (default: the host's)", 0},
 	{"pcrs", "PCRs to prove and to bind the key to, such as sha256:7,11 (default: sha256:7)",
 		0},

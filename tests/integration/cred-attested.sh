@@ -197,6 +197,18 @@ must "$approver" inventory pcrs -i inventory.json --pcr-set fresh --pcrs "sha256
 fetch
 expect_status 0
 
+it 'the token may lie in a sealed file'
+run sealtool seal --name token --purpose exec-credential --pcrs sha256:8 -o server/token.sealed <server/token
+expect_status 0
+echo 'sufficient cred-attested state=../state bootstrap-sealed=../server/token.sealed node=n1 lifetime=1h' >profiles/sealed
+rm -rf state
+mkdir state
+fetch sealed
+expect_status 0
+echo 'sufficient cred-attested state=../state bootstrap=x bootstrap-sealed=y' >profiles/sealed
+fetch sealed
+expect_status 2
+
 it 'nobody who decides: an error in time'
 stop_server
 start_server env
