@@ -12,7 +12,6 @@
 #define AK_ATTRIBUTES 0x00050472u
 
 #define PUBLIC_MAX_BYTES 96
-#define CC_READ_PUBLIC 0x173u
 #define SELECTIONS_MAX 16 /* HASH_COUNT is less everywhere */
 
 _Static_assert(KT_AUDIT_POINT_BYTES == 2 * KT_P256_COORD_BYTES, "a point is x and y");
@@ -130,34 +129,6 @@ static void name_key(struct kt_ak *ak)
 
 	kt_audit_name(public, put_public(ak->point, public), ak->name);
 	kt_audit_endorsement_name(ak->name, ak->qualified_name);
-}
-
-static void add_two_b(struct kt_sha256 *hash, const void *data, size_t len)
-{
-	kt_sha256_add_u16(hash, (uint16_t)len);
-	kt_sha256_add(hash, data, len);
-}
-
-void kt_ak_read_public_hashes(const uint8_t point[KT_AUDIT_POINT_BYTES],
-	uint8_t ret_cp_hash[KT_SHA256_BYTES], uint8_t ret_rp_hash[KT_SHA256_BYTES])
-{
-	uint8_t public[PUBLIC_MAX_BYTES], name[KT_AUDIT_NAME_BYTES], qualified[KT_AUDIT_NAME_BYTES];
-	size_t len = put_public(point, public);
-	struct kt_sha256 hash;
-
-	kt_audit_name(public, len, name);
-	kt_audit_endorsement_name(name, qualified);
-	kt_sha256_start(&hash);
-	kt_sha256_add_u32(&hash, CC_READ_PUBLIC);
-	kt_sha256_add(&hash, name, sizeof(name));
-	kt_sha256_finish(&hash, ret_cp_hash);
-	kt_sha256_start(&hash);
-	kt_sha256_add_u32(&hash, 0); /* TPM_RC_SUCCESS */
-	kt_sha256_add_u32(&hash, CC_READ_PUBLIC);
-	add_two_b(&hash, public, len);
-	add_two_b(&hash, name, sizeof(name));
-	add_two_b(&hash, qualified, sizeof(qualified));
-	kt_sha256_finish(&hash, ret_rp_hash);
 }
 
 int kt_ak_from_point(

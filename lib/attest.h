@@ -67,10 +67,6 @@ KT_CHECKED int kt_ak_from_public(
 KT_CHECKED int kt_ak_read(const void *text, size_t len, struct kt_ak *ret_ak, struct kt_error *e);
 void kt_ak_clear(struct kt_ak *ak);
 
-/* TPM2_ReadPublic (Part 3, 12.4) of the key with this point, and the answer. */
-void kt_ak_read_public_hashes(const uint8_t point[KT_AUDIT_POINT_BYTES],
-	uint8_t ret_cp_hash[KT_SHA256_BYTES], uint8_t ret_rp_hash[KT_SHA256_BYTES]);
-
 /* Did this key sign these bytes? `signature`: r ‖ s. */
 bool kt_ak_signed(const struct kt_ak *ak, const void *data, size_t len,
 	const uint8_t signature[KT_AUDIT_POINT_BYTES]);

@@ -36,6 +36,12 @@ static int read_attest(const struct kt_audit_record *r, uint8_t data[KT_ATTEST_M
 	return 0;
 }
 
+static void qualify(const struct kt_audit_record *r, uint8_t ret_data[KT_SHA256_BYTES])
+{
+	kt_audit_qualify(
+		r->checkpoint.nonce.text, r->checkpoint.nonce.len, r->checkpoint.head, ret_data);
+}
+
 /* Who signed, and what. */
 static void check_signer(struct kt_audit_replay *replay, const struct kt_audit_record *r,
 	const struct kt_attest *attest, const uint8_t *data, size_t len)
@@ -48,8 +54,7 @@ static void check_signer(struct kt_audit_replay *replay, const struct kt_audit_r
 	else if (!kt_ak_signed(replay->ak, data, len, r->checkpoint.signature))
 		kt_audit_found(replay, KT_AUDIT_F_SIGNATURE,
 			"the attestation's signature does not verify: it was changed");
-	kt_audit_qualify(
-		r->checkpoint.nonce.text, r->checkpoint.nonce.len, r->checkpoint.head, extra);
+	qualify(r, extra);
 	if (!kt_attest_part_is(&attest->extra, extra, sizeof(extra)))
 		kt_audit_found(replay, KT_AUDIT_F_CHAIN,
 			"the attestation is for other lines, or another nonce");
@@ -111,17 +116,20 @@ static void check_gap(struct kt_audit_replay *replay, uint64_t surplus, bool was
 			surplus);
 }
 
-/* Tiers B and C: the session has the entries and the reading at its end, and nothing else. */
-static void check_session(struct kt_audit_replay *replay, const struct kt_attest *attest)
+/* Tiers B and C: the session has the entries and what closes it, and nothing else. */
+static void check_session(struct kt_audit_replay *replay, const struct kt_audit_record *r,
+	const struct kt_attest *attest)
 {
-	uint8_t digest[KT_SHA256_BYTES];
+	uint8_t qualifying[KT_SHA256_BYTES], digest[KT_SHA256_BYTES];
 
-	kt_audit_replay_read(replay, attest->counts.counter, digest);
+	qualify(r, qualifying);
+	kt_audit_replay_close(replay, qualifying, attest->counts.counter, digest);
 	if (!kt_attest_part_is(&attest->digest, digest, sizeof(digest)))
 		kt_audit_found(replay, KT_AUDIT_F_DIGEST,
 			"the TPM's audit session had other commands than the %" PRIu64
-			" entries since the checkpoint before, or another count or key was read: "
-			"one is missing, was changed or added",
+			" entries since the checkpoint before, or the count was another one, or "
+			"read before: an entry is missing, was changed or added, or uses since "
+			"are hidden",
 			replay->unattested);
 }
 
@@ -220,7 +228,7 @@ int kt_audit_check_checkpoint(struct kt_audit_replay *replay, const struct kt_au
 		check_digest(replay, &attest);
 		check_counter(replay, &attest);
 	} else {
-		check_session(replay, &attest);
+		check_session(replay, record, &attest);
 	}
 	if (tier == KT_AUDIT_TIER_B)
 		check_uses(replay, &attest);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define CC_STIR_RANDOM 0x146u
+
 #define LABEL_ID "kubetpm.internal/audit/1/id"
 #define LABEL_KEY "kubetpm.internal/audit/1/key"
 
@@ -118,6 +120,25 @@ void kt_audit_rp_set(uint8_t ret_hash[KT_SHA256_BYTES])
 	struct kt_sha256 hash;
 
 	start_response(&hash, KT_AUDIT_CC_SET);
+	kt_sha256_finish(&hash, ret_hash);
+}
+
+void kt_audit_cp_stir(const uint8_t qualifying[KT_SHA256_BYTES], uint8_t ret_hash[KT_SHA256_BYTES])
+{
+	struct kt_sha256 hash;
+
+	kt_sha256_start(&hash);
+	kt_sha256_add_u32(&hash, CC_STIR_RANDOM);
+	kt_sha256_add_u16(&hash, KT_SHA256_BYTES);
+	kt_sha256_add(&hash, qualifying, KT_SHA256_BYTES);
+	kt_sha256_finish(&hash, ret_hash);
+}
+
+void kt_audit_rp_stir(uint8_t ret_hash[KT_SHA256_BYTES])
+{
+	struct kt_sha256 hash;
+
+	start_response(&hash, CC_STIR_RANDOM);
 	kt_sha256_finish(&hash, ret_hash);
 }
 

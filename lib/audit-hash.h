@@ -39,6 +39,10 @@ void kt_audit_rp_sign(
 void kt_audit_cp_set(const void *raw, size_t len, uint8_t ret_hash[KT_SHA256_BYTES]);
 void kt_audit_rp_set(uint8_t ret_hash[KT_SHA256_BYTES]);
 
+/* TPM2_StirRandom (Part 3, 16.2) of what a session is bound to, and its answer. */
+void kt_audit_cp_stir(const uint8_t qualifying[KT_SHA256_BYTES], uint8_t ret_hash[KT_SHA256_BYTES]);
+void kt_audit_rp_stir(uint8_t ret_hash[KT_SHA256_BYTES]);
+
 /* commandDigest of the set that every log has: HMAC, Sign and the command that changes the set. */
 void kt_audit_command_digest(uint8_t ret_digest[KT_SHA256_BYTES]);
 

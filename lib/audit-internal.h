@@ -11,7 +11,7 @@ struct kt_audit {
 	bool is_attached;
 	uint64_t connection; /* that `ak` is a handle of */
 	struct kt_parent ak;
-	struct kt_tpm_audit_session session; /* tier B */
+	struct kt_tpm_audit_session session; /* tiers B and C */
 	const char *warning;
 };
 

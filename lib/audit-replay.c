@@ -76,18 +76,20 @@ bool kt_audit_replay_is_open(const struct kt_audit_replay *replay)
 	return replay->lines > 0 || replay->pending_count > 0;
 }
 
-void kt_audit_replay_read(
-	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES])
+void kt_audit_replay_close(const struct kt_audit_replay *replay,
+	const uint8_t qualifying[KT_SHA256_BYTES], uint64_t uses,
+	uint8_t ret_digest[KT_SHA256_BYTES])
 {
 	uint8_t cp_hash[KT_SHA256_BYTES], rp_hash[KT_SHA256_BYTES];
 
-	if (replay->tier == KT_AUDIT_TIER_B) {
-		kt_audit_cp_read(cp_hash);
-		kt_audit_rp_read(uses, rp_hash);
-	} else {
-		kt_ak_read_public_hashes(replay->file_ak, cp_hash, rp_hash);
-	}
 	memcpy(ret_digest, replay->digest, KT_SHA256_BYTES);
+	kt_audit_cp_stir(qualifying, cp_hash);
+	kt_audit_rp_stir(rp_hash);
+	kt_audit_extend(ret_digest, cp_hash, rp_hash);
+	if (replay->tier != KT_AUDIT_TIER_B)
+		return;
+	kt_audit_cp_read(cp_hash);
+	kt_audit_rp_read(uses, rp_hash);
 	kt_audit_extend(ret_digest, cp_hash, rp_hash);
 }
 

@@ -115,10 +115,13 @@ KT_CHECKED int kt_audit_replay_line(struct kt_audit_replay *replay, const char *
 
 bool kt_audit_counts_equal(const struct kt_audit_counts *a, const struct kt_audit_counts *b);
 
-/* Tiers B and C: the digest of the audit session once it has what comes before each attestation: in
- * B the reading of the counter, in C that of the attestation key, so that it is never empty. */
-void kt_audit_replay_read(
-	const struct kt_audit_replay *replay, uint64_t uses, uint8_t ret_digest[KT_SHA256_BYTES]);
+/* Tiers B and C: the digest of the audit session once it has what comes before each attestation:
+ * TPM2_StirRandom of the attestation's qualifyingData, and in B the reading of the counter. An
+ * attestation may be made at any time after that: this tells that it was not read before the
+ * nonce was known. */
+void kt_audit_replay_close(const struct kt_audit_replay *replay,
+	const uint8_t qualifying[KT_SHA256_BYTES], uint64_t uses,
+	uint8_t ret_digest[KT_SHA256_BYTES]);
 
 /* Is something not vouched for by a checkpoint? */
 bool kt_audit_replay_is_open(const struct kt_audit_replay *replay);

@@ -390,14 +390,16 @@ int kt_audit_sign_result(
 struct statement {
 	struct kt_tpm_attest attest;
 	uint64_t uses;
+	uint8_t qualifying[KT_SHA256_BYTES]; /* what it was asked with */
 };
 
-static bool is_session_as_expected(
-	const struct kt_audit_replay *now, const struct kt_attest *attest, uint64_t uses)
+static bool is_session_as_expected(const struct kt_audit_replay *now,
+	const struct kt_attest *attest, const struct statement *said)
 {
+	const uint64_t uses = said->uses;
 	uint8_t digest[KT_SHA256_BYTES];
 
-	kt_audit_replay_read(now, uses, digest);
+	kt_audit_replay_close(now, said->qualifying, uses, digest);
 	if (!kt_attest_part_is(&attest->digest, digest, sizeof(digest)))
 		return false;
 	return now->tier == KT_AUDIT_TIER_C ||
@@ -420,7 +422,7 @@ static bool is_expected(const struct kt_audit_replay *now, const struct statemen
 		    in_session ? KT_ATTEST_SESSION_AUDIT : KT_ATTEST_COMMAND_AUDIT, &parsed,
 		    &ignored) < 0)
 		return false;
-	return in_session ? is_session_as_expected(now, &parsed, said->uses)
+	return in_session ? is_session_as_expected(now, &parsed, said)
 			  : kt_attest_part_is(&parsed.digest, now->digest,
 				    now->is_empty ? 0 : KT_SHA256_BYTES);
 }
@@ -468,15 +470,19 @@ static int settle_first(
 static int ask_tpm(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,
 	const uint8_t qualifying[KT_SHA256_BYTES], struct statement *ret_said, struct kt_error *e)
 {
+	struct kt_tpm_audit_vouch vouch = {.srk = srk,
+		.ak = &audit->ak,
+		.endorsement_auth = audit->endorsement_auth,
+		.counts = is_counted(audit)};
+
+	memcpy(ret_said->qualifying, qualifying, sizeof(ret_said->qualifying));
 	ret_said->uses = 0;
 	if (!is_in_session(audit))
 		return kt_tpm_audit_digest(tpm, srk, &audit->ak, audit->endorsement_auth,
 			qualifying, &ret_said->attest, e);
-	if (is_counted(audit) ? kt_tpm_counter_read(tpm, &audit->session, &ret_said->uses, e) < 0
-			      : kt_tpm_audit_session_read(tpm, &audit->session, &audit->ak, e) < 0)
-		return -1;
-	return kt_tpm_audit_session_attest(tpm, srk, &audit->session, &audit->ak,
-		audit->endorsement_auth, qualifying, &ret_said->attest, e);
+	memcpy(vouch.qualifying, qualifying, sizeof(vouch.qualifying));
+	return kt_tpm_audit_session_vouch(
+		tpm, &audit->session, &vouch, &ret_said->uses, &ret_said->attest, e);
 }
 
 int kt_audit_checkpoint(struct kt_audit *audit, struct kt_tpm *tpm, const struct kt_parent *srk,

@@ -111,7 +111,6 @@ static bool take_signature(
 int kt_tpm_take_attest(const TPM2B_ATTEST *attest, const TPMT_SIGNATURE *signature,
 	struct kt_tpm_attest *ret_attest, struct kt_error *e)
 {
-
 	memset(ret_attest->signature, 0, sizeof(ret_attest->signature));
 	if (attest->size > sizeof(ret_attest->data) ||
 		(signature != NULL && !take_signature(signature, ret_attest->signature)))

@@ -73,66 +73,6 @@ TPMS_AUTH_COMMAND kt_tpm_audit_session_auth(const struct kt_tpm_audit_session *s
 						   (session->is_new ? TPMA_SESSION_AUDITRESET : 0));
 }
 
-int kt_tpm_audit_session_read(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
-	const struct kt_parent *ak, struct kt_error *e)
-{
-	const TSS2L_SYS_AUTH_COMMAND auth = {
-		.count = 1, .auths = {kt_tpm_audit_session_auth(session)}};
-	TSS2L_SYS_AUTH_RESPONSE answer = {0};
-	TPM2B_PUBLIC public = {0};
-	TPM2B_NAME name, qualified;
-	struct kt_tpm_retry retry = {0};
-	TSS2_SYS_CONTEXT *sys;
-	TPM2_HANDLE handle;
-	TSS2_RC rc;
-
-	if (get_sys(tpm, &sys, e) < 0)
-		return -1;
-	rc = Esys_TR_GetTpmHandle(kt_tpm_esys(tpm), ak->handle, &handle);
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "Esys_TR_GetTpmHandle");
-	do {
-		public.size = 0;
-		name.size = qualified.size = sizeof(name.name);
-		rc = Tss2_Sys_ReadPublic(sys, handle, &auth, &public, &name, &qualified, &answer);
-	} while (kt_tpm_retry(tpm, &retry, rc));
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_tss(e, rc, "TPM2_ReadPublic");
-	session->is_new = false;
-	return 0;
-}
-
-int kt_tpm_audit_session_attest(struct kt_tpm *tpm, const struct kt_parent *srk,
-	struct kt_tpm_audit_session *session, const struct kt_parent *ak,
-	const struct kt_secret *endorsement_auth, const uint8_t qualifying[KT_SHA256_BYTES],
-	struct kt_tpm_attest *ret_attest, struct kt_error *e)
-{
-	const TPMT_SIG_SCHEME own_scheme = {.scheme = TPM2_ALG_NULL};
-	TPM2B_DATA data = {.size = KT_SHA256_BYTES};
-	auto_esys TPM2B_ATTEST *attest = NULL;
-	auto_esys TPMT_SIGNATURE *signature = NULL;
-	struct kt_tpm_retry retry = {0};
-	ESYS_TR auth;
-	TSS2_RC rc;
-
-	memcpy(data.buffer, qualifying, KT_SHA256_BYTES);
-	if (kt_tpm_check(tpm, e) < 0 ||
-		kt_auth_start(tpm, srk, ESYS_TR_RH_ENDORSEMENT, endorsement_auth, &auth, e) < 0)
-		return -1;
-	do
-		rc = Esys_GetSessionAuditDigest(kt_tpm_esys(tpm), ESYS_TR_RH_ENDORSEMENT,
-			ak->handle, session->session, auth, ESYS_TR_PASSWORD, ESYS_TR_NONE, &data,
-			&own_scheme, &attest, &signature);
-	while (kt_tpm_retry(tpm, &retry, rc));
-	kt_auth_end(tpm, auth, rc);
-	if (rc != TSS2_RC_SUCCESS)
-		return kt_fail_auth(e, rc, "TPM2_GetSessionAuditDigest");
-	if (kt_tpm_take_attest(attest, signature, ret_attest, e) < 0)
-		return -1;
-	session->is_new = true;
-	return 0;
-}
-
 static void make_public(TPM2B_NV_PUBLIC *ret_public)
 {
 	TPMS_NV_PUBLIC *area = &ret_public->nvPublic;
@@ -208,6 +148,22 @@ static int define(struct kt_tpm *tpm, const struct kt_parent *srk,
 		       : -1;
 }
 
+/* A policy session that has run a branch; ends with the command that uses it. */
+static int start_authorised(struct kt_tpm *tpm, bool write, TSS2_SYS_CONTEXT **ret_sys,
+	ESYS_TR *ret_session, TPMS_AUTH_COMMAND *ret_auth, struct kt_error *e)
+{
+	TPM2_HANDLE handle;
+
+	if (get_sys(tpm, ret_sys, e) < 0 || kt_tpm_policy_session(tpm, ret_session, &handle, e) < 0)
+		return -1;
+	if (run_policy(tpm, *ret_sys, handle, write, e) < 0) {
+		kt_tpm_flush(tpm, *ret_session);
+		return -1;
+	}
+	*ret_auth = empty_auth(handle, 0);
+	return 0;
+}
+
 /* Count 0, no limit: once. */
 static int begin(struct kt_tpm *tpm, struct kt_error *e)
 {
@@ -217,17 +173,11 @@ static int begin(struct kt_tpm *tpm, struct kt_error *e)
 	TSS2L_SYS_AUTH_RESPONSE answer = {0};
 	struct kt_tpm_retry retry = {0};
 	TSS2_SYS_CONTEXT *sys;
-	TPM2_HANDLE handle;
 	ESYS_TR session;
 	TSS2_RC rc;
 
-	if (get_sys(tpm, &sys, e) < 0 || kt_tpm_policy_session(tpm, &session, &handle, e) < 0)
+	if (start_authorised(tpm, true, &sys, &session, &auth.auths[0], e) < 0)
 		return -1;
-	if (run_policy(tpm, sys, handle, true, e) < 0) {
-		kt_tpm_flush(tpm, session);
-		return -1;
-	}
-	auth.auths[0] = empty_auth(handle, 0);
 	do
 		rc = Tss2_Sys_NV_Write(
 			sys, KT_COUNTER_INDEX, KT_COUNTER_INDEX, &auth, &data, 0, &answer);
@@ -326,17 +276,11 @@ int kt_tpm_counter_read(struct kt_tpm *tpm, struct kt_tpm_audit_session *audit, 
 	TPM2B_MAX_NV_BUFFER data;
 	struct kt_tpm_retry retry = {0};
 	TSS2_SYS_CONTEXT *sys;
-	TPM2_HANDLE handle;
 	ESYS_TR session;
 	TSS2_RC rc;
 
-	if (get_sys(tpm, &sys, e) < 0 || kt_tpm_policy_session(tpm, &session, &handle, e) < 0)
+	if (start_authorised(tpm, false, &sys, &session, &auth.auths[0], e) < 0)
 		return -1;
-	if (run_policy(tpm, sys, handle, false, e) < 0) {
-		kt_tpm_flush(tpm, session);
-		return -1;
-	}
-	auth.auths[0] = empty_auth(handle, 0);
 	if (audit != NULL)
 		auth.auths[1] = kt_tpm_audit_session_auth(audit);
 	do {
@@ -368,4 +312,69 @@ TSS2_RC kt_tpm_counter_policy(TSS2_SYS_CONTEXT *sys, TPM2_HANDLE policy_session)
 
 	return Tss2_Sys_PolicySecret(sys, KT_COUNTER_INDEX, policy_session, &auth, &nothing,
 		&no_hash, &nothing, 0, &timeout, &ticket, &answer);
+}
+
+/* Nobody knows the qualifying data before: so the reading behind it is not an older one. */
+static int bind_session(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const uint8_t qualifying[KT_SHA256_BYTES], struct kt_error *e)
+{
+	const TSS2L_SYS_AUTH_COMMAND auth = {
+		.count = 1, .auths = {kt_tpm_audit_session_auth(session)}};
+	TPM2B_SENSITIVE_DATA data = {.size = KT_SHA256_BYTES};
+	TSS2L_SYS_AUTH_RESPONSE answer = {0};
+	struct kt_tpm_retry retry = {0};
+	TSS2_SYS_CONTEXT *sys;
+	TSS2_RC rc;
+
+	if (kt_tpm_check(tpm, e) < 0 || get_sys(tpm, &sys, e) < 0)
+		return -1;
+	memcpy(data.buffer, qualifying, KT_SHA256_BYTES);
+	do
+		rc = Tss2_Sys_StirRandom(sys, &auth, &data, &answer);
+	while (kt_tpm_retry(tpm, &retry, rc));
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_tss(e, rc, "TPM2_StirRandom");
+	session->is_new = false;
+	return 0;
+}
+
+static int attest_session(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const struct kt_tpm_audit_vouch *vouch, struct kt_tpm_attest *ret_attest,
+	struct kt_error *e)
+{
+	const TPMT_SIG_SCHEME own_scheme = {.scheme = TPM2_ALG_NULL};
+	TPM2B_DATA data = {.size = KT_SHA256_BYTES};
+	auto_esys TPM2B_ATTEST *attest = NULL;
+	auto_esys TPMT_SIGNATURE *signature = NULL;
+	struct kt_tpm_retry retry = {0};
+	ESYS_TR auth;
+	TSS2_RC rc;
+
+	memcpy(data.buffer, vouch->qualifying, KT_SHA256_BYTES);
+	if (kt_auth_start(
+		    tpm, vouch->srk, ESYS_TR_RH_ENDORSEMENT, vouch->endorsement_auth, &auth, e) < 0)
+		return -1;
+	do
+		rc = Esys_GetSessionAuditDigest(kt_tpm_esys(tpm), ESYS_TR_RH_ENDORSEMENT,
+			vouch->ak->handle, session->session, auth, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+			&data, &own_scheme, &attest, &signature);
+	while (kt_tpm_retry(tpm, &retry, rc));
+	kt_auth_end(tpm, auth, rc);
+	if (rc != TSS2_RC_SUCCESS)
+		return kt_fail_auth(e, rc, "TPM2_GetSessionAuditDigest");
+	if (kt_tpm_take_attest(attest, signature, ret_attest, e) < 0)
+		return -1;
+	session->is_new = true;
+	return 0;
+}
+
+int kt_tpm_audit_session_vouch(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const struct kt_tpm_audit_vouch *vouch, uint64_t *ret_uses,
+	struct kt_tpm_attest *ret_attest, struct kt_error *e)
+{
+	*ret_uses = 0;
+	if (bind_session(tpm, session, vouch->qualifying, e) < 0 ||
+		(vouch->counts && kt_tpm_counter_read(tpm, session, ret_uses, e) < 0))
+		return -1;
+	return attest_session(tpm, session, vouch, ret_attest, e);
 }

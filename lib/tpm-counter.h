@@ -26,15 +26,20 @@ KT_CHECKED int kt_tpm_audit_session_start(
 /* What a command gives as its session for auditing. */
 TPMS_AUTH_COMMAND kt_tpm_audit_session_auth(const struct kt_tpm_audit_session *session);
 
-/* TPM2_ReadPublic of the attestation key, audited: without a command before it there would be no
- * digest to attest. One TPM command. */
-KT_CHECKED int kt_tpm_audit_session_read(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
-	const struct kt_parent *ak, struct kt_error *e);
+/* What a session's attestation is asked with. Borrowed. */
+struct kt_tpm_audit_vouch {
+	const struct kt_parent *srk, *ak;
+	const struct kt_secret *endorsement_auth; /* NULL if empty */
+	bool counts;				  /* with the use counter */
+	uint8_t qualifying[KT_SHA256_BYTES];
+};
 
-/* Attests the session's digest, and has it start anew with the next command. One TPM command. */
-KT_CHECKED int kt_tpm_audit_session_attest(struct kt_tpm *tpm, const struct kt_parent *srk,
-	struct kt_tpm_audit_session *session, const struct kt_parent *ak,
-	const struct kt_secret *endorsement_auth, const uint8_t qualifying[KT_SHA256_BYTES],
+/* Closes the session's digest with TPM2_StirRandom of the qualifying data and, if it counts, the
+ * reading of the counter (else *ret_uses is 0), attests it (TPM2_GetSessionAuditDigest, Part 3,
+ * 18.5), and has it start anew with the next command. Two TPM commands, four more for the counter.
+ */
+KT_CHECKED int kt_tpm_audit_session_vouch(struct kt_tpm *tpm, struct kt_tpm_audit_session *session,
+	const struct kt_tpm_audit_vouch *vouch, uint64_t *ret_uses,
 	struct kt_tpm_attest *ret_attest, struct kt_error *e);
 
 /* Makes the counter and begins it at zero, unless it is there. KT_E_REFUSED if the index is

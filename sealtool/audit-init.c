@@ -177,16 +177,16 @@ static int ask_tpm(struct text *text, struct kt_tpm *tpm, const struct kt_parent
 	struct kt_tpm_attest *ret_attest, struct kt_error *e)
 {
 	const struct kt_secret *auth = text->request->endorsement_auth;
+	struct kt_tpm_audit_vouch vouch = {.srk = srk,
+		.ak = ak,
+		.endorsement_auth = auth,
+		.counts = text->tier == KT_AUDIT_TIER_B};
 
 	*ret_uses = 0;
 	if (text->tier == KT_AUDIT_TIER_A)
 		return kt_tpm_audit_digest(tpm, srk, ak, auth, qualifying, ret_attest, e);
-	if (text->tier == KT_AUDIT_TIER_B
-			? kt_tpm_counter_read(tpm, &text->session, ret_uses, e) < 0
-			: kt_tpm_audit_session_read(tpm, &text->session, ak, e) < 0)
-		return -1;
-	return kt_tpm_audit_session_attest(
-		tpm, srk, &text->session, ak, auth, qualifying, ret_attest, e);
+	memcpy(vouch.qualifying, qualifying, sizeof(vouch.qualifying));
+	return kt_tpm_audit_session_vouch(tpm, &text->session, &vouch, ret_uses, ret_attest, e);
 }
 
 static int add_checkpoint(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,

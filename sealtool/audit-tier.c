@@ -5,7 +5,7 @@
 
 #include "lib/tpm-info.h"
 
-#define COMMANDS_MAX 12
+#define COMMANDS_MAX 13
 
 /* The best first, with the commands it needs; ended by 0. */
 static const struct {
@@ -17,12 +17,12 @@ static const struct {
 		{TPM2_CC_SetCommandCodeAuditStatus, TPM2_CC_GetCommandAuditDigest, TPM2_CC_HMAC,
 			TPM2_CC_Sign, TPM2_CC_CertifyCreation}},
 	{KT_AUDIT_TIER_B, "session audit, and a use counter",
-		{TPM2_CC_GetSessionAuditDigest, TPM2_CC_HMAC, TPM2_CC_Sign, TPM2_CC_CertifyCreation,
-			TPM2_CC_NV_DefineSpace, TPM2_CC_NV_Write, TPM2_CC_NV_Read,
-			TPM2_CC_PolicySecret, TPM2_CC_PolicyNvWritten, TPM2_CC_PolicyCommandCode,
-			TPM2_CC_PolicyOR}},
+		{TPM2_CC_GetSessionAuditDigest, TPM2_CC_StirRandom, TPM2_CC_HMAC, TPM2_CC_Sign,
+			TPM2_CC_CertifyCreation, TPM2_CC_NV_DefineSpace, TPM2_CC_NV_Write,
+			TPM2_CC_NV_Read, TPM2_CC_PolicySecret, TPM2_CC_PolicyNvWritten,
+			TPM2_CC_PolicyCommandCode, TPM2_CC_PolicyOR}},
 	{KT_AUDIT_TIER_C, "session audit alone",
-		{TPM2_CC_GetSessionAuditDigest, TPM2_CC_HMAC, TPM2_CC_Sign,
+		{TPM2_CC_GetSessionAuditDigest, TPM2_CC_StirRandom, TPM2_CC_HMAC, TPM2_CC_Sign,
 			TPM2_CC_CertifyCreation}},
 };
 #define TIER_COUNT (sizeof(tiers) / sizeof(tiers[0]))

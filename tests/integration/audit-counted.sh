@@ -178,6 +178,19 @@ expect_status 14
 expect_only uses
 
 fresh_log
+it 'a reading that was kept from before the use does not serve, whoever asks with a nonce'
+used d-s
+"$tools/tpm-stale.py" "$tpm_dir/tpm" read >stale
+session=$(cut -d ' ' -f 1 stale)
+raw k1.key hmac "$zeros"
+expect_status 0
+must "$tools/tpm-stale.py" "$tpm_dir/tpm" attest "$session" audit.log c0ffee
+must tpm2_flushcontext "$(printf '0x%08x' "$session")"
+examine --nonce c0ffee audit.log
+expect_status 14
+expect_only digest
+
+fresh_log
 it 'the counter cannot be removed without the owner; if the owner does, it shows'
 used d-7
 run tpm2_nvundefine -Q -C o 0x1800100

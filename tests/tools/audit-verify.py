@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-HMAC, SIGN, SET, NV_READ, POLICY_SECRET, READ_PUBLIC = 0x155, 0x15d, 0x140, 0x14e, 0x151, 0x173
+HMAC, SIGN, SET, NV_READ, POLICY_SECRET, STIR = 0x155, 0x15d, 0x140, 0x14e, 0x151, 0x146
 TEXT = r"((?:[!#$&-\[\]-~]|%[0-9A-F]{2})*)"
 N = r"(0|[1-9][0-9]*)"
 H64, H128, HX = r"([0-9a-f]{64})", r"([0-9a-f]{128})", r"((?:[0-9a-f]{2})*)"
@@ -137,20 +137,16 @@ def is_certificate(tbs):
                           check=False).returncode == 0
 
 
-def names_of(point):
-    """TPMT_PUBLIC, Name and qualified Name of the attestation key with this point."""
-    public = bytes.fromhex("0023000b0005047200000010001" "8000b00030010") + two_b(point[:32]) + two_b(point[32:])
-    name = b"\0\x0b" + h(public)
-    return public, name, b"\0\x0b" + h(u32(0x4000000b), name)
-
-
 class AttestationKey:
     def __init__(self, path):
         self.path = path
         der = subprocess.run(["openssl", "pkey", "-pubin", "-in", path, "-outform", "DER"], check=True,
                              capture_output=True).stdout
         self.point = der[-64:]
-        self.public, self.name, self.qualified = names_of(self.point)
+        public = bytes.fromhex("0023000b0005047200000010001" "8000b00030010") + two_b(self.point[:32]) + \
+            two_b(self.point[32:])
+        self.name = b"\0\x0b" + h(public)
+        self.qualified = b"\0\x0b" + h(u32(0x4000000b), self.name)
 
     def signed(self, data, signature):
         body = der_number(signature[:32]) + der_number(signature[32:])
@@ -276,7 +272,7 @@ class Log:
             self.found("rotation", "the file before does not end with a checkpoint")
         if bytes.fromhex(ak) != self.ak.point:
             self.found("wrong-tpm", "another attestation key")
-        self.seq, self.keys, self.after_head, self.file_ak = seq, [], True, bytes.fromhex(ak)
+        self.seq, self.keys, self.after_head = seq, [], True
 
     def line_A(self, _, raw):
         raw = bytes.fromhex(raw)
@@ -434,7 +430,7 @@ class Log:
         if a["extra"] != h(nonce.encode(), claimed):
             self.found("chain", "for other lines")
         if self.tier != "A":
-            a["counter"] = int(uses or 0)
+            a.update(counter=int(uses or 0), bound=h(nonce.encode(), claimed))
             self.session(a)
         else:
             self.commands(a)
@@ -456,16 +452,14 @@ class Log:
             self.found("digest", "other uses were counted")
 
     def session(self, a):
-        """It ends with the reading of the counter, which each use has raised by one, or of the attestation key."""
-        name = counter_name()
-        cp = h(u32(NV_READ), name, name, u16(8), u16(0))
-        rp = h(u32(0), u32(NV_READ), two_b(u32(a["counter"]) + b"\xff" * 4))
-        if self.tier == "C":
-            public, name, qualified = names_of(self.file_ak)
-            cp = h(u32(READ_PUBLIC), name)
-            rp = h(u32(0), u32(READ_PUBLIC), two_b(public), two_b(name), two_b(qualified))
-        if a["digest"] != h(self.digest or ZEROS, cp, rp):
-            self.found("digest", "the session had other commands, or something else was read")
+        """It ends with what binds it to the attestation, and in B the count, which each use has raised by one."""
+        digest = h(self.digest or ZEROS, h(u32(STIR), two_b(a["bound"])), h(u32(0), u32(STIR)))
+        if self.tier == "B":
+            name = counter_name()
+            digest = h(digest, h(u32(NV_READ), name, name, u16(8), u16(0)),
+                       h(u32(0), u32(NV_READ), two_b(u32(a["counter"]) + b"\xff" * 4)))
+        if a["digest"] != digest:
+            self.found("digest", "the session had other commands, or another count was read, or before")
         if self.tier == "B":
             self.uses(a)
 

@@ -99,6 +99,19 @@ Test(audit_hash, boundaries_count)
 	cr_expect_neq(memcmp(a, b, sizeof(a)), 0);
 }
 
+Test(audit_hash, binding_a_session)
+{
+	const uint8_t zeros[KT_SHA256_BYTES] = {0};
+	uint8_t hash[KT_SHA256_BYTES];
+
+	kt_audit_cp_stir(zeros, hash);
+	expect_hex(hash, sizeof(hash),
+		"70863e5f72ecbc6ebec963df9a25ac3295825071c5381041ea5cc7630be22b13");
+	kt_audit_rp_stir(hash);
+	expect_hex(hash, sizeof(hash),
+		"14a8877c7ad905526dcaf9a48667832a9360ac7937f59e1db999743edfa42b76");
+}
+
 /* The Name is what a TPM says of the index (TPM2_NV_ReadPublic). */
 Test(audit_hash, reading_the_use_counter)
 {
