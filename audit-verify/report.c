@@ -112,11 +112,13 @@ void kt_report_text(const struct kt_report *report)
 			v->first_n);
 	if (v->has_checkpoint) {
 		format_time(v->last_ts, time);
-		printf("last checkpoint:  %s, %s %" PRIu64 ", resetCount %" PRIu64
-		       ", restartCount %" PRIu64 "%s%s\n",
-			time, v->tier == KT_AUDIT_TIER_B ? "uses counted" : "auditCounter",
-			v->last.counter, v->last.reset, v->last.restart,
-			v->nonce[0] != '\0' ? ", nonce " : "", v->nonce);
+		printf("last checkpoint:  %s, ", time);
+		if (v->tier != KT_AUDIT_TIER_C)
+			printf("%s %" PRIu64 ", ",
+				v->tier == KT_AUDIT_TIER_B ? "uses counted" : "auditCounter",
+				v->last.counter);
+		printf("resetCount %" PRIu64 ", restartCount %" PRIu64 "%s%s\n", v->last.reset,
+			v->last.restart, v->nonce[0] != '\0' ? ", nonce " : "", v->nonce);
 	}
 	if (v->tier == KT_AUDIT_TIER_C)
 		printf("tier c:           nothing shows a use that was left out of this log\n");

@@ -23,6 +23,7 @@ struct text {
 	const struct audit_request *request; /* borrowed */
 	enum kt_audit_tier tier;
 	struct kt_tpm_audit_session session; /* tiers B and C */
+	TPML_CC others;			     /* tier A: what else is audited, to be cleared */
 	struct kt_audit_replay replay;
 	struct kt_error wrong; /* what an examiner would say of it */
 };
@@ -145,8 +146,8 @@ static int add_head(struct text *text, const uint8_t point[KT_AUDIT_POINT_BYTES]
 }
 
 /* Turns the audit on: the first thing that the digest has. */
-static int add_set(struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk,
-	const TPML_CC *others, struct kt_error *e)
+static int add_set(
+	struct text *text, struct kt_tpm *tpm, const struct kt_parent *srk, struct kt_error *e)
 {
 	struct kt_tpm_audit_change change = {.alg = TPM2_ALG_NULL};
 	struct kt_audit_record record = {.type = KT_AUDIT_SET};
@@ -158,7 +159,7 @@ static int add_set(struct text *text, struct kt_tpm *tpm, const struct kt_parent
 	change.set.count = 2;
 	change.set.commandCodes[0] = KT_AUDIT_CC_HMAC;
 	change.set.commandCodes[1] = KT_AUDIT_CC_SIGN;
-	change.clear = *others;
+	change.clear = text->others;
 	if (kt_tpm_audit_change_marshal(&change, raw, &len, e) < 0 ||
 		kt_tpm_audit_change(tpm, srk, text->request->owner_auth, &change, e) < 0 ||
 		kt_tpm_audited_commands(tpm, &commands, e) < 0)
@@ -237,14 +238,12 @@ static int begin_commands(struct text *text, struct kt_tpm *tpm, const struct kt
 {
 	const struct audit_request *request = text->request;
 	struct kt_audit_counts counts;
-	TPML_CC others;
 
-	if (check_set(tpm, request->force, &others, e) < 0 ||
-		choose_hash(tpm, srk, request, e) < 0 ||
+	if (choose_hash(tpm, srk, request, e) < 0 ||
 		start_digest(tpm, srk, ak, request, &counts, e) < 0 ||
 		add_head(text, point, &counts, e) < 0)
 		return -1;
-	return add_set(text, tpm, srk, &others, e);
+	return add_set(text, tpm, srk, e);
 }
 
 /* In tier B the counter has every use of the keys that are made for it; in C nothing has. */
@@ -312,8 +311,11 @@ static int check_owner(struct kt_tpm *tpm, struct kt_error *e)
 		"--owner-auth-file and keep it elsewhere, or insist with --force");
 }
 
-static int check_others(const struct text *text, struct kt_tpm *tpm, struct kt_error *e)
+static int check_others(struct text *text, struct kt_tpm *tpm, struct kt_error *e)
 {
+	if (text->tier == KT_AUDIT_TIER_A &&
+		check_set(tpm, text->request->force, &text->others, e) < 0)
+		return -1;
 	if (text->request->force)
 		return 0;
 	if (text->tier == KT_AUDIT_TIER_A)

@@ -91,18 +91,20 @@ static int read_limits(
 static void print_init(
 	const struct options *options, const struct audit_facts *facts, const char *name)
 {
-	const bool counted = facts->tier == KT_AUDIT_TIER_B,
-		   default_tier = facts->tier == KT_AUDIT_TIER_A;
+	const bool default_tier = facts->tier == KT_AUDIT_TIER_A;
+	char counter[64] = "";
 
+	if (facts->tier != KT_AUDIT_TIER_C)
+		snprintf(counter, sizeof(counter), "%-17s %" PRIu64 "\n",
+			default_tier ? "auditCounter:" : "uses counted:", facts->counts.counter);
 	printf("log:              %s\ntier:             %s (%s)\n"
 	       "attestation key:  0x%08x, public half in %s\nName:             %s\n"
-	       "%s     %" PRIu64 "\nresetCount:       %" PRIu64 "\n"
+	       "%sresetCount:       %" PRIu64 "\n"
 	       "Keep %s where whoever administers this machine cannot replace it: it is all that "
 	       "audit-verify%s%s takes from here.\n",
 		options->log, kt_audit_tier_name(facts->tier), audit_tier_text(facts->tier),
-		KT_AK_HANDLE, options->ak_out, name,
-		counted ? "uses counted:" : "auditCounter:", facts->counts.counter,
-		facts->counts.reset, options->ak_out, default_tier ? "" : " --tier ",
+		KT_AK_HANDLE, options->ak_out, name, counter, facts->counts.reset, options->ak_out,
+		default_tier ? "" : " --tier ",
 		default_tier ? "" : kt_audit_tier_name(facts->tier));
 }
 
@@ -124,8 +126,9 @@ static int report_init(
 	kt_jsonw_member(&w, "log", options->log);
 	kt_jsonw_member(&w, "tier", kt_audit_tier_name(facts->tier));
 	kt_jsonw_member(&w, "attestationKey", name);
-	kt_jsonw_member_int(&w, facts->tier == KT_AUDIT_TIER_B ? "uses" : "auditCounter",
-		facts->counts.counter);
+	if (facts->tier != KT_AUDIT_TIER_C)
+		kt_jsonw_member_int(&w, facts->tier == KT_AUDIT_TIER_B ? "uses" : "auditCounter",
+			facts->counts.counter);
 	kt_jsonw_member_int(&w, "resetCount", facts->counts.reset);
 	kt_jsonw_end_object(&w);
 	return finish_json(&w, text, e);
@@ -242,7 +245,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		"audit: 'init --log FILE --ak-out FILE', 'status' or 'checkpoint --log FILE'");
 }
 
-const struct verb verb_audit = {
+const struct kt_verb verb_audit = {
 	.command = {PROGRAM, "audit", "init|status|checkpoint",
 		"begin an audit log that the TPM vouches for; say how it stands", opts, 1, 1},
 	.run = run,
