@@ -222,7 +222,8 @@ static int read_ca(
 
 /* With the old credential if there is one, else with the bootstrap token. */
 static int earn(const struct state *state, const struct kt_host *host,
-	const struct kt_client_cert *old, struct kt_client_cert *ret_new, struct kt_error *e)
+	const struct kt_client_cert *old, int64_t deadline, struct kt_client_cert *ret_new,
+	struct kt_error *e)
 {
 	const char *tcti = host->get_item(host->ctx, KT_ITEM_TCTI);
 	auto_secret struct kt_secret *token = NULL, *pem = NULL;
@@ -234,7 +235,7 @@ static int earn(const struct state *state, const struct kt_host *host,
 		.lifetime = state->lifetime,
 		.tcti = tcti,
 		.place = &place,
-		.deadline = api_now_ms() + state->timeout * 1000};
+		.deadline = deadline};
 
 	if (place.server == NULL) {
 		place.server = host->get_item(host->ctx, KT_ITEM_SERVER);
@@ -262,7 +263,8 @@ static int earn(const struct state *state, const struct kt_host *host,
 
 /* `old`: what is there and has not expired, or NULL. */
 static int renew(const struct state *state, const struct kt_host *host,
-	const struct kt_client_cert *old, struct kt_credential *out, struct kt_error *e)
+	const struct kt_client_cert *old, int64_t deadline, struct kt_credential *out,
+	struct kt_error *e)
 {
 	const int64_t later = (int64_t)time(NULL) + RETRY_SECONDS;
 	struct kt_client_cert new;
@@ -270,7 +272,7 @@ static int renew(const struct state *state, const struct kt_host *host,
 
 	/* libcurl copies token and key, and does not wipe what it frees. */
 	kt_wipe_freed(true);
-	status = earn(state, host, old, &new, e);
+	status = earn(state, host, old, deadline, &new, e);
 	kt_wipe_freed(false);
 	if (status < 0) {
 		if (old == NULL)
@@ -285,7 +287,7 @@ static int renew(const struct state *state, const struct kt_host *host,
 	return status;
 }
 
-static int fetch_locked(const struct state *state, const struct kt_host *host,
+static int fetch_locked(const struct state *state, const struct kt_host *host, int64_t deadline,
 	struct kt_credential *out, struct kt_error *e)
 {
 	const int64_t now = (int64_t)time(NULL);
@@ -302,12 +304,12 @@ static int fetch_locked(const struct state *state, const struct kt_host *host,
 			host->log(host->ctx, KT_LOG_WARN,
 				"the stored key does not open, and a new one is enrolled: %s",
 				why.msg);
-		return renew(state, host, NULL, out, e);
+		return renew(state, host, NULL, deadline, out, e);
 	}
 	if (now < renewal_time(&cert))
 		status = give(host, &cert, renewal_time(&cert), out, e);
 	else
-		status = renew(state, host, now < cert.not_after ? &cert : NULL, out, e);
+		status = renew(state, host, now < cert.not_after ? &cert : NULL, deadline, out, e);
 	kt_client_cert_fini(&cert);
 	return status;
 }
@@ -315,11 +317,13 @@ static int fetch_locked(const struct state *state, const struct kt_host *host,
 static int fetch(const struct state *state, const struct kt_host *host, struct kt_credential *out,
 	struct kt_error *e)
 {
+	/* Who waits for somebody else's enrolment has so much less for his own. */
+	const int64_t deadline = api_now_ms() + state->timeout * 1000;
 	int lock, status;
 
 	if (store_lock(state->folder, &lock, e) < 0)
 		return -1;
-	status = fetch_locked(state, host, out, e);
+	status = fetch_locked(state, host, deadline, out, e);
 	close(lock);
 	return status;
 }
