@@ -7,6 +7,8 @@
 . "$(dirname "$0")/../tools/tap.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=swtpm.sh
 . "$(dirname "$0")/../tools/swtpm.sh"
+# shellcheck source-path=SCRIPTDIR/../tools source=proxy.sh
+. "$(dirname "$0")/../tools/proxy.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=stdio-shim.sh
 . "$(dirname "$0")/../tools/stdio-shim.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=audit.sh
@@ -16,18 +18,8 @@ must start_tpm
 # shellcheck disable=SC2119 # no options
 audit_set_up
 make_ca
-"$tools/tpm-proxy.py" "$tpm_dir/tpm" "$tpm_dir/mid" "as=$dir/order" 1 >"$tpm_dir/proxy.log" 2>&1 &
-proxy=$!
-at_exit "kill $proxy 2>/dev/null"
-must tpm_wait_for test -S "$tpm_dir/mid"
-mid=swtpm:path=$tpm_dir/mid
+must start_proxy
 echo "tcti = $mid" >>audited.conf
-# order WHAT: what becomes of a command, once
-order() {
-	printf '%s\n' "$*" >order.new
-	mv order.new order
-}
-order
 hmac=155
 sign=15d
 attest=133

@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../tools/tap.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=swtpm.sh
 . "$(dirname "$0")/../tools/swtpm.sh"
+# shellcheck source-path=SCRIPTDIR/../tools source=proxy.sh
+. "$(dirname "$0")/../tools/proxy.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=stdio-shim.sh
 . "$(dirname "$0")/../tools/stdio-shim.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=audit.sh
@@ -102,45 +104,16 @@ verify --ak other.pub --tier c audit.log
 expect_status 10
 
 it 'what was cut off is a window, since nothing tells whether it was done'
-"$tools/tpm-proxy.py" "$tpm_dir/tpm" "$tpm_dir/mid" "as=$dir/order" 1 >"$tpm_dir/proxy.log" 2>&1 &
-proxy=$!
-at_exit "kill $proxy 2>/dev/null"
-must tpm_wait_for test -S "$tpm_dir/mid"
-mid=swtpm:path=$tpm_dir/mid
+must start_proxy
 {
 	cat audited.conf
 	echo "tcti = $mid"
 } >mid.conf
 chmod 600 mid.conf
-order() {
-	printf '%s\n' "$*" >order.new
-	mv order.new order
-}
-order
-# cut HOW CC ID...: killed at that command; what the log is found to have afterwards
-cut() {
-	cut_how=$1
-	cut_code=$2
-	shift 2
-	fresh_log
-	start_shim mid.conf
-	decrypt c-1 made.json
-	expect_plaintext
-	order "$cut_how $cut_code $shim"
-	decrypt c-2 made.json
-	kill_shim
-	order
-	start_shim mid.conf
-	decrypt c-3 made.json
-	expect_plaintext
-	stop_shim
-	examine audit.log
-	expect_only "$@"
-}
-cut lose 155 lost
-cut swallow 155 lost
-cut lose 14d lost
-cut swallow 14d lost
+interrupt lose 155 lost
+interrupt swallow 155 lost
+interrupt lose 14d lost
+interrupt swallow 14d lost
 
 it 'also if the TPM was reset then'
 fresh_log

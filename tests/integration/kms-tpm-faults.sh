@@ -7,6 +7,8 @@
 . "$(dirname "$0")/../tools/tap.sh"
 # shellcheck source-path=SCRIPTDIR/../tools source=swtpm.sh
 . "$(dirname "$0")/../tools/swtpm.sh"
+# shellcheck source-path=SCRIPTDIR/../tools source=proxy.sh
+. "$(dirname "$0")/../tools/proxy.sh"
 umask 022
 shim=$STAGE/usr/libexec/kubetpm/kms-shim
 sock=$dir/kms.sock
@@ -22,15 +24,8 @@ must start_tpm
 must sealtool init
 must sealtool key new --type hmac --pcrs sha256:7 -o k1.key
 must sealtool key new --type hmac --pcrs sha256:7 -o k2.key
-"$tools/tpm-proxy.py" "$tpm_dir/tpm" "$tpm_dir/mid" "as=$dir/order" 1 >"$tpm_dir/proxy.log" 2>&1 &
-proxy=$!
-at_exit "kill $proxy 2>/dev/null"
-must tpm_wait_for test -S "$tpm_dir/mid"
+must start_proxy
 # order WHAT: what the TPM does from now on
-order() {
-	printf '%s\n' "$*" >order.new
-	mv order.new order
-}
 # The TPM answers again. It had no resource manager, which would have freed what nobody could flush.
 order_nothing() {
 	flush_tpm

@@ -8,6 +8,8 @@
 #	verify [OPTION...] LOG...	audit-verify, and the second opinion of tests/tools/audit-verify.py
 #	expect_finding ID		the last verify had it; expect_only ID...: these and no others
 #	audit_set_up			storage key, log audit.log, ak.pub, k1.key, ca.key, ca.crt, audited.conf
+#	interrupt HOW CC ID...	kms-shim is killed at that TPM command (lose, swallow: tpm-proxy.py), and started again:
+#				what the log has then. With mid.conf, fresh_log and examine of the test
 #	lines LOG			how many
 
 encrypt() {
@@ -108,4 +110,23 @@ make_ca() {
 	must sealtool sign-cert --key ca.key --self-signed --subject '/O=example/CN=node CA' --days 3650 \
 		--audit audit.log -o ca.crt
 	csr n1
+}
+interrupt() {
+	cut_how=$1
+	cut_code=$2
+	shift 2
+	fresh_log
+	start_shim mid.conf
+	decrypt c-1 made.json
+	expect_plaintext
+	order "$cut_how $cut_code $shim"
+	decrypt c-2 made.json
+	kill_shim
+	order
+	start_shim mid.conf
+	decrypt c-3 made.json
+	expect_plaintext
+	stop_shim
+	examine audit.log
+	expect_only "$@"
 }
