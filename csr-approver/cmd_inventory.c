@@ -258,7 +258,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		"inventory: 'list', 'add', 'remove', 'quarantine', 'accept' or 'pcrs'");
 }
 
-const struct verb verb_inventory = {
+const struct kt_verb verb_inventory = {
 	.command = {PROGRAM, "inventory", "list|add|remove|quarantine|accept|pcrs",
 		"say which machine, known by its endorsement key, may have which node's name", opts,
 		1, 1},

@@ -146,7 +146,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return status;
 }
 
-const struct verb verb_review = {
+const struct kt_verb verb_review = {
 	.command = {PROGRAM, "review", "[FILE]",
 		"judge a CertificateSigningRequest, or a List of them, from FILE or standard input",
 		opts, 0, 1},

@@ -18,7 +18,7 @@ KT_AUTO(bio, BIO *, BIO_free_all)
 KT_AUTO(evp_key, EVP_PKEY *, EVP_PKEY_free)
 #define auto_evp_key __attribute__((cleanup(kt_auto_evp_key)))
 
-static int no_passphrase(char *buffer, int size, int writing, void *ctx)
+int kt_no_passphrase(char *buffer, int size, int writing, void *ctx)
 {
 	(void)buffer;
 	(void)size;
@@ -34,7 +34,7 @@ int kt_cert_read(const void *text, size_t len, X509 **ret_cert, struct kt_error 
 
 	if (in == NULL)
 		return kt_fail_memory(e);
-	cert = PEM_read_bio_X509(in, NULL, no_passphrase, NULL);
+	cert = PEM_read_bio_X509(in, NULL, kt_no_passphrase, NULL);
 	if (cert == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "not a certificate in PEM");
 	*ret_cert = cert;
@@ -48,7 +48,7 @@ int kt_csr_read(const void *text, size_t len, X509_REQ **ret_csr, struct kt_erro
 
 	if (in == NULL)
 		return kt_fail_memory(e);
-	csr = PEM_read_bio_X509_REQ(in, NULL, no_passphrase, NULL);
+	csr = PEM_read_bio_X509_REQ(in, NULL, kt_no_passphrase, NULL);
 	if (csr == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "not a certificate request in PEM");
 	*ret_csr = csr;

@@ -21,6 +21,9 @@ KT_AUTO(x509, X509 *, X509_free)
 KT_AUTO(x509_req, X509_REQ *, X509_REQ_free)
 #define auto_x509_req __attribute__((cleanup(kt_auto_x509_req)))
 
+/* A pem_password_cb that has none: without one OpenSSL would ask the terminal. */
+int kt_no_passphrase(char *buffer, int size, int writing, void *ctx);
+
 /* One certificate, or request, in PEM; text around it is passed over. Owned by the caller.
  * KT_E_INPUT. */
 KT_CHECKED int kt_cert_read(const void *text, size_t len, X509 **ret_cert, struct kt_error *e);

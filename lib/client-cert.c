@@ -15,6 +15,7 @@
 #include <openssl/x509.h>
 
 #include "lib/auto.h"
+#include "lib/certificate.h"
 #include "lib/rfc3339.h"
 
 #define RSA_MIN_BITS 2048
@@ -150,16 +151,6 @@ static int find_blocks(const struct kt_secret *pem, struct blocks *ret_blocks, s
 	return 0;
 }
 
-/* Without it OpenSSL would ask the terminal for a passphrase. */
-static int no_passphrase(char *buffer, int size, int writing, void *ctx)
-{
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)ctx;
-	return -1;
-}
-
 /* Go knows curves by their names only, and crypto/tls three of them. */
 static int check_curve(const EVP_PKEY *key, struct kt_error *e)
 {
@@ -205,7 +196,7 @@ static int parse_key(struct span block, EVP_PKEY **ret_key, struct kt_error *e)
 
 	if (bio == NULL)
 		return kt_fail_memory(e);
-	key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	key = PEM_read_bio_PrivateKey(bio, NULL, kt_no_passphrase, NULL);
 	if (key == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "the key cannot be read");
 	if (check_kind(key, e) < 0)
@@ -220,7 +211,7 @@ static int parse_certificate(struct span block, X509 **ret_certificate, struct k
 
 	if (bio == NULL)
 		return kt_fail_memory(e);
-	*ret_certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+	*ret_certificate = PEM_read_bio_X509(bio, NULL, kt_no_passphrase, NULL);
 	if (*ret_certificate == NULL)
 		return kt_fail_ssl(e, KT_E_INPUT, "a certificate cannot be read");
 	return 0;

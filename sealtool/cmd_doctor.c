@@ -104,7 +104,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return conclude(&report, e);
 }
 
-const struct verb verb_doctor = {
+const struct kt_verb verb_doctor = {
 	.command = {PROGRAM, "doctor", "", "tell whether this machine is fit, and what to do", opts,
 		0, 0},
 	.run = run,

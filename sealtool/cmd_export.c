@@ -172,7 +172,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return status;
 }
 
-const struct verb verb_export = {
+const struct kt_verb verb_export = {
 	.command = {PROGRAM, "export", "FILE",
 		"reseal the secret as a TSS2 key file for other tools", opts, 1, 1},
 	.run = run,

@@ -235,7 +235,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return 0;
 }
 
-const struct verb verb_import = {
+const struct kt_verb verb_import = {
 	.command = {PROGRAM, "import", "FILE", "open a TSS2 key file and seal its secret anew",
 		opts, 1, 1},
 	.run = run,

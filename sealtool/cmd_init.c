@@ -59,7 +59,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return 0;
 }
 
-const struct verb verb_init = {
+const struct kt_verb verb_init = {
 	.command = {PROGRAM, "init", "", "find or make this machine's storage root key", opts, 0,
 		0},
 	.run = run,

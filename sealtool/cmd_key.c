@@ -376,7 +376,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		"-o FILE', 'list FOLDER|FILE...', 'show FILE' or 'public FILE'");
 }
 
-const struct verb verb_key = {
+const struct kt_verb verb_key = {
 	.command = {PROGRAM, "key", "new|list|show|public [FILE...]",
 		"make a key in this TPM; tell what key files say", opts, 1, -1},
 	.run = run,

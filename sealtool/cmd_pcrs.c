@@ -92,7 +92,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return 0;
 }
 
-const struct verb verb_pcrs = {
+const struct kt_verb verb_pcrs = {
 	.command = {PROGRAM, "pcrs", "", "print present PCR values", opts, 0, 0},
 	.run = run,
 };

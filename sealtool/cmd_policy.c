@@ -352,7 +352,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 		"FILE...'");
 }
 
-const struct verb verb_policy = {
+const struct kt_verb verb_policy = {
 	.command = {PROGRAM, "policy", "new-key|sign|show|verify [FILE...]",
 		"approve states of a machine for a key, and look at approvals", opts, 1, -1},
 	.run = run,

@@ -142,7 +142,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return kt_fail(e, KT_E_USAGE, "recipient: list, add or remove, not '%s'", argv[first]);
 }
 
-const struct verb verb_recipient = {
+const struct kt_verb verb_recipient = {
 	.command = {PROGRAM, "recipient", "list|add|remove FILE",
 		"list, add or remove who can open a sealed file, in place", opts, 2, 2},
 	.run = run,

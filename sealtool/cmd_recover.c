@@ -36,7 +36,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return write_secret(common, secret, e);
 }
 
-const struct verb verb_recover = {
+const struct kt_verb verb_recover = {
 	.command = {PROGRAM, "recover", "FILE",
 		"open a sealed file with a recovery key, without a TPM", opts, 1, 1},
 	.run = run,

@@ -397,7 +397,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return run_json(&options, kvs, e) < 0 ? kt_wrap(e, "%s", argv[first]) : 0;
 }
 
-const struct verb verb_recover_record = {
+const struct kt_verb verb_recover_record = {
 	.command = {PROGRAM, "recover-record", "FILE|-",
 		"open what kms-shim encrypted in etcd, with a recovery key", opts, 1, 1},
 	.run = run,

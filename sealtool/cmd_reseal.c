@@ -153,7 +153,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return status;
 }
 
-const struct verb verb_reseal = {
+const struct kt_verb verb_reseal = {
 	.command = {PROGRAM, "reseal", "FILE",
 		"bind a sealed file to present or given PCR values, in place", opts, 1, 1},
 	.run = run,

@@ -47,7 +47,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return 0;
 }
 
-const struct verb verb_seal = {
+const struct kt_verb verb_seal = {
 	.command = {PROGRAM, "seal", "< SECRET", "seal standard input to TPMs and recovery keys",
 		opts, 0, 0},
 	.run = run,

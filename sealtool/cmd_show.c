@@ -31,7 +31,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return 0;
 }
 
-const struct verb verb_show = {
+const struct kt_verb verb_show = {
 	.command = {PROGRAM, "show", "FILE",
 		"print what a sealed file says of itself, without a TPM", opts, 1, 1},
 	.run = run,

@@ -218,7 +218,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return status;
 }
 
-const struct verb verb_sign_cert = {
+const struct kt_verb verb_sign_cert = {
 	.command = {PROGRAM, "sign-cert", "",
 		"issue a certificate with a CA key in the TPM, in an audit log", opts, 0, 0},
 	.run = run,

@@ -83,7 +83,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return print_facts(&srk, common->json, data, len, e);
 }
 
-const struct verb verb_srk = {
+const struct kt_verb verb_srk = {
 	.command = {PROGRAM, "srk", "", "print or export this machine's storage public key", opts,
 		0, 0},
 	.run = run,

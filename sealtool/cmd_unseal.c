@@ -58,7 +58,7 @@ static int run(int argc, char *argv[], struct kt_error *e)
 	return write_secret(common, secret, e);
 }
 
-const struct verb verb_unseal = {
+const struct kt_verb verb_unseal = {
 	.command = {PROGRAM, "unseal", "FILE",
 		"write the secret to standard output, if the policy holds", opts, 1, 1},
 	.run = run,

@@ -21,7 +21,7 @@
 #define SECURE_HEAP_BYTES 65536
 #define SECURE_HEAP_UNIT 32
 
-int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
+int parse_options(const struct kt_verb *verb, int argc, char *argv[], void *target,
 	const struct common *common, int *ret_first, bool *ret_done, struct kt_error *e)
 {
 	if (kt_opt_parse(&verb->command, argc, argv, target, ret_first, ret_done, e) < 0)

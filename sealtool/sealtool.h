@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "lib/json.h"
-#include "lib/opt.h"
+#include "lib/verb.h"
 #include "lib/pcr.h"
 #include "lib/seal.h"
 #include "lib/secret.h"
@@ -15,14 +15,9 @@
 #define PROGRAM "sealtool"
 
 /* Each cmd_*.c defines one. `run` gets argv with argv[0] the verb. */
-struct verb {
-	struct kt_command command;
-	int (*run)(int argc, char *argv[], struct kt_error *e);
-};
-
-extern const struct verb verb_init, verb_seal, verb_unseal, verb_show, verb_reseal, verb_recipient,
-	verb_recover, verb_recover_record, verb_export, verb_import, verb_key, verb_policy,
-	verb_audit, verb_sign_cert, verb_pcrs, verb_srk, verb_doctor;
+extern const struct kt_verb verb_init, verb_seal, verb_unseal, verb_show, verb_reseal,
+	verb_recipient, verb_recover, verb_recover_record, verb_export, verb_import, verb_key,
+	verb_policy, verb_audit, verb_sign_cert, verb_pcrs, verb_srk, verb_doctor;
 
 /* Options that several verbs have; a verb embeds this structure. */
 struct common {
@@ -110,7 +105,7 @@ struct common {
 	}
 
 /* Parses a verb's options, and turns on --verbose. As kt_opt_parse(). */
-KT_CHECKED int parse_options(const struct verb *verb, int argc, char *argv[], void *target,
+KT_CHECKED int parse_options(const struct kt_verb *verb, int argc, char *argv[], void *target,
 	const struct common *common, int *ret_first, bool *ret_done, struct kt_error *e);
 
 /* The PIN from --pin or --pin-file, or NULL if neither was given. `confirm` asks twice. */
