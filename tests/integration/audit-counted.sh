@@ -44,6 +44,15 @@ must sealtool init
 must sealtool key new --type hmac --pcrs sha256:7 -o a.key
 audit_configure
 
+it 'where somebody else has commands audited, init refuses before it makes anything'
+must tpm2_setcommandauditstatus -C o TPM2_CC_Quote
+run sealtool audit init --log audit.log --ak-out ak.pub
+expect_status 8
+expect_err 0x158
+run tpm2_readpublic -Q -c 0x81010100
+expect 'there is no attestation key' test "$status" -ne 0
+must tpm2_setcommandauditstatus -C o --clear-list TPM2_CC_Quote
+
 it 'while anybody is the owner, no such log is begun'
 run sealtool audit init --log audit.log --ak-out ak.pub --tier b
 expect_status 8
